@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
 // ErrInterrupted says that an operation stopped because it was asked to, with
@@ -33,3 +35,34 @@ func (id ID) String() string { return id.Service + "/" + id.Stage + " (" + id.Pr
 
 // StackName is the name in the Pulumi state.
 func (id ID) StackName() string { return id.Stage + "-" + id.Provider }
+
+// An InvalidError says that the manifest cannot be deployed as it is. Commands
+// show its diagnostics and exit 4.
+type InvalidError struct{ Diagnostics diag.List }
+
+func (e *InvalidError) Error() string {
+	n := 0
+	for _, d := range e.Diagnostics {
+		if d.Severity == diag.Error {
+			n++
+		}
+	}
+	if n == 1 {
+		return "the manifest has 1 error"
+	}
+	return fmt.Sprintf("the manifest has %d errors", n)
+}
+
+// ErrNoManifest says that an operation needs a manifest that could be read.
+var ErrNoManifest = errors.New("there is no valid manifest")
+
+// ErrNotDeployed says that a stack has no recorded state.
+var ErrNotDeployed = errors.New("the stack is not deployed")
+
+// An UnknownFunctionError names a function that the manifest does not have.
+type UnknownFunctionError struct {
+	Name  string
+	Known []string // sorted
+}
+
+func (e *UnknownFunctionError) Error() string { return fmt.Sprintf("there is no function %q", e.Name) }
