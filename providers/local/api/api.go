@@ -113,6 +113,8 @@ type ServiceSpec struct {
 	CORS    *CORS  `json:"cors,omitempty"`
 	JWT     *JWT   `json:"jwt,omitempty"`
 	Domain  string `json:"domain,omitempty"` // extra host name answered, e.g. through /etc/hosts
+
+	Tags map[string]string `json:"tags,omitempty"` // kept for who looks; no effect
 }
 
 // CORS rules applied to routes that ask for them.
@@ -137,6 +139,7 @@ type FunctionSpec struct {
 	Artifact       string            `json:"artifact"` // sha256 of an uploaded zip
 	Command        []string          `json:"command"`  // run inside the unpacked zip
 	Runtime        string            `json:"runtime"`
+	Description    string            `json:"description,omitempty"` // kept for who looks; no effect
 	MemoryMB       int               `json:"memoryMB"`
 	EphemeralMB    int               `json:"ephemeralMB,omitempty"`
 	Timeout        Duration          `json:"timeout"`

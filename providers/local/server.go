@@ -1,0 +1,265 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"github.com/anyfaas/anyfaas/providers"
+	"github.com/anyfaas/anyfaas/providers/local/api"
+)
+
+// A machine is what the server needs of the host process: its admin API.
+// Methods are called from several goroutines.
+type machine interface {
+	Status(ctx context.Context) (api.Status, error)
+	// Stack returns the stack's resources, or nil when there is no such stack.
+	Stack(ctx context.Context, stack string) (*api.StackState, error)
+	Put(ctx context.Context, stack string, kind api.Kind, name string, spec any) (api.Outputs, error)
+	// Get returns the resource, or nil when it is gone.
+	Get(ctx context.Context, stack string, kind api.Kind, name string) (*api.ResourceState, error)
+	Delete(ctx context.Context, stack string, kind api.Kind, name string) error
+	HasArtifact(ctx context.Context, sha256 string) (bool, error)
+	PutArtifact(ctx context.Context, sha256, file string) error
+}
+
+// A server serves the resource types of this package.
+type server struct {
+	artifacts providers.Artifacts
+	// open returns the running host. With start set it starts one when there
+	// is none; otherwise it returns nil then.
+	open func(ctx context.Context, start bool) (machine, error)
+
+	uploads sync.Mutex // one upload at a time; functions may share a package
+}
+
+// Package returns "anyfaas-local".
+func (*server) Package() string { return Package }
+
+// Version returns the version of the resource types.
+func (*server) Version() string { return Version }
+
+// Check refuses inputs the host could not understand.
+func (*server) Check(_ context.Context, r providers.Resource, _, in resource.PropertyMap) (resource.PropertyMap, []providers.CheckFailure, error) {
+	k, err := lookup(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return in, decode(in, k.inputs()), nil
+}
+
+// Diff compares inputs; see kind.diff.
+func (*server) Diff(_ context.Context, r providers.Resource, oldInputs, _, in resource.PropertyMap) (providers.Diff, error) {
+	k, err := lookup(r)
+	if err != nil {
+		return providers.Diff{}, err
+	}
+	return k.diff(oldInputs, in), nil
+}
+
+// Identity returns "<stack>/<kind>/<name>".
+func (*server) Identity(r providers.Resource, in resource.PropertyMap) string {
+	k, err := lookup(r)
+	stack, unknown := plain(in["stack"])
+	if err != nil || unknown || !stack.IsString() {
+		return ""
+	}
+	return identity(stack.StringValue(), k.api, r.Name)
+}
+
+func identity(stack string, k api.Kind, name string) string {
+	return stack + "/" + string(k) + "/" + name
+}
+
+// Create applies the resource; so does Update.
+func (s *server) Create(ctx context.Context, r providers.Resource, in resource.PropertyMap, preview bool) (string, resource.PropertyMap, error) {
+	k, err := lookup(r)
+	if err != nil {
+		return "", nil, err
+	}
+	id := s.Identity(r, in)
+	if preview {
+		return id, k.unknown(), nil
+	}
+	outputs, err := s.apply(ctx, k, r, in)
+	return id, outputs, err
+}
+
+// Update applies the new inputs as a whole, so that it also brings back what
+// the host has lost. In a preview the outputs stay, but for those of a service
+// whose port changes.
+func (s *server) Update(ctx context.Context, r providers.Resource, oldInputs, oldOutputs, in resource.PropertyMap, preview bool) (resource.PropertyMap, error) {
+	k, err := lookup(r)
+	if err != nil {
+		return nil, err
+	}
+	if !preview {
+		return s.apply(ctx, k, r, in)
+	}
+	if k.api == api.KindService && slices.Contains(k.diff(oldInputs, in).Changed, "port") || k.api == api.KindRoute {
+		return k.unknown(), nil
+	}
+	return oldOutputs, nil
+}
+
+// Read asks the host. What it holds differs from the inputs only when a run was
+// interrupted or somebody else changed it.
+func (s *server) Read(ctx context.Context, r providers.Resource, in, outputs resource.PropertyMap) (string, resource.PropertyMap, resource.PropertyMap, error) {
+	k, err := lookup(r)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	m, err := s.open(ctx, false)
+	if err != nil || m == nil {
+		return "", nil, nil, err
+	}
+	decoded := k.inputs()
+	if f := decode(in, decoded); len(f) > 0 {
+		return "", nil, nil, fmt.Errorf("%s %q: %s %s", r.Type, r.Name, f[0].Property, f[0].Reason)
+	}
+	state, err := m.Get(ctx, decoded.stack(), k.api, r.Name)
+	if err != nil || state == nil {
+		return "", nil, nil, err
+	}
+	id := identity(decoded.stack(), k.api, r.Name)
+	if outputs, err = s.outputs(ctx, m, decoded.stack(), k, state.Outputs); err != nil {
+		return "", nil, nil, err
+	}
+	asked := decoded.spec()
+	if err := decoded.read(state.Spec); err != nil {
+		return "", nil, nil, fmt.Errorf("%s %q: %w", r.Type, r.Name, err)
+	}
+	if reflect.DeepEqual(asked, decoded.spec()) {
+		return id, in, outputs, nil
+	}
+	return id, hide(properties(decoded), in), outputs, nil
+}
+
+// Delete removes the resource. The service goes last: it takes along what was
+// kept of its stack, whose data the host leaves on disk, so that nothing of it
+// runs any more.
+func (s *server) Delete(ctx context.Context, r providers.Resource, in, _ resource.PropertyMap) error {
+	k, err := lookup(r)
+	if err != nil {
+		return err
+	}
+	stack, _ := plain(in["stack"])
+	if !stack.IsString() {
+		return fmt.Errorf("%s %q: its inputs name no stack", r.Type, r.Name)
+	}
+	m, err := s.open(ctx, false)
+	if err != nil || m == nil {
+		return err
+	}
+	if k.api == api.KindService {
+		if err := s.sweep(ctx, m, stack.StringValue()); err != nil {
+			return err
+		}
+	}
+	return m.Delete(ctx, stack.StringValue(), k.api, r.Name)
+}
+
+// sweep deletes everything of a stack but its service, dependents first.
+func (s *server) sweep(ctx context.Context, m machine, stack string) error {
+	state, err := m.Stack(ctx, stack)
+	if err != nil || state == nil {
+		return err
+	}
+	for _, r := range slices.Backward(state.Resources) {
+		if r.Kind == api.KindService {
+			continue
+		}
+		if err := m.Delete(ctx, stack, r.Kind, r.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply puts a resource on the host and returns its outputs.
+func (s *server) apply(ctx context.Context, k kind, r providers.Resource, in resource.PropertyMap) (resource.PropertyMap, error) {
+	decoded := k.inputs()
+	if f := decode(in, decoded); len(f) > 0 {
+		return nil, fmt.Errorf("%s %s", f[0].Property, f[0].Reason)
+	}
+	m, err := s.open(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := decoded.(*functionInputs); ok {
+		if err := s.upload(ctx, m, r.Name, f.Code); err != nil {
+			return nil, err
+		}
+	}
+	out, err := m.Put(ctx, decoded.stack(), k.api, r.Name, decoded.spec())
+	if err != nil {
+		return nil, err
+	}
+	return s.outputs(ctx, m, decoded.stack(), k, out)
+}
+
+// upload gives the host a function's package unless it has it.
+func (s *server) upload(ctx context.Context, m machine, function, sha256 string) error {
+	s.uploads.Lock()
+	defer s.uploads.Unlock()
+	if has, err := m.HasArtifact(ctx, sha256); err != nil || has {
+		return err
+	}
+	a, ok := s.artifacts[function]
+	if !ok || a.SHA256 != sha256 {
+		return fmt.Errorf("the package %.12s of function %q is neither on the host nor built by this command", sha256, function)
+	}
+	if _, err := os.Stat(a.Path); err != nil {
+		return err
+	}
+	return m.PutArtifact(ctx, sha256, a.Path)
+}
+
+// outputs turns the host's answer into Pulumi outputs.
+func (s *server) outputs(ctx context.Context, m machine, stack string, k kind, out api.Outputs) (resource.PropertyMap, error) {
+	props := resource.NewPropertyMapFromMap(out)
+	if k.api == api.KindService {
+		status, err := m.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		props["events"] = resource.NewProperty(status.Data + "/" + stack + "/events")
+	}
+	return props, nil
+}
+
+// unknown marks what only the host can tell.
+func (k kind) unknown() resource.PropertyMap {
+	m := resource.PropertyMap{}
+	for _, name := range k.outputs {
+		m[resource.PropertyKey(name)] = resource.MakeComputed(resource.NewProperty(""))
+	}
+	return m
+}
+
+func lookup(r providers.Resource) (kind, error) {
+	k, ok := kindOf(r.Type)
+	if !ok {
+		return kind{}, fmt.Errorf("package %s has no resource type %q", Package, r.Type)
+	}
+	return k, nil
+}
+
+// hide makes those properties of m secret again that are secret in like.
+func hide(m, like resource.PropertyMap) resource.PropertyMap {
+	for key, v := range m {
+		was := like[key]
+		switch {
+		case was.IsSecret() || was.IsOutput() && was.OutputValue().Secret:
+			m[key] = resource.MakeSecret(v)
+		case v.IsObject() && was.IsObject():
+			hide(v.ObjectValue(), was.ObjectValue())
+		}
+	}
+	return m
+}
