@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
@@ -68,6 +67,9 @@ type Broker struct {
 
 	changing sync.Mutex // held by Apply, Remove, RemoveStack and Close
 
+	starting sync.Mutex // guards the stores, which start when first needed
+	messages *messageServer
+
 	mu        sync.RWMutex // guards what follows
 	resources map[resourceKey]resource
 	closed    bool
@@ -110,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{opts: o, log: o.Log, resources: map[resourceKey]resource{}}
-	data, err := listenData(ctx, b)
+	data, err := b.listenData(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -210,10 +212,16 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 	b.closed = true
 	b.mu.Unlock()
-	errs := []error{b.data.close(ctx)}
+	errs := []error{b.data.close()}
 	for _, k := range slices.Backward(b.keys(func(resourceKey) bool { return true })) {
 		r, _ := b.lookup(k)
 		errs = append(errs, r.stop(ctx))
+	}
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	if b.messages != nil {
+		b.messages.close()
+		b.messages = nil
 	}
 	return errors.Join(errs...)
 }
@@ -251,41 +259,4 @@ func (b *Broker) isClosed() bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.closed
-}
-
-// Status counts the messages of a stack's queues, sorted by name.
-func (b *Broker) Status(stack string) []api.QueueStatus {
-	return nil
-}
-
-// Send puts a message on a queue of a stack, as a POST to its URL would.
-func (b *Broker) Send(ctx context.Context, stack, queue string, body []byte, attrs map[string]string) error {
-	return fmt.Errorf("no queue %q in stack %q", queue, stack)
-}
-
-// Event builds the event that a trigger of this kind ("queue", "schedule", …)
-// would hand to the function, around data.
-func (b *Broker) Event(trigger, stack, function string, data json.RawMessage) (api.CloudEvent, error) {
-	return api.CloudEvent{}, fmt.Errorf("a function has no trigger %q", trigger)
-}
-
-func (b *Broker) newResource(key resourceKey) (resource, error) {
-	return nil, fmt.Errorf("the broker has no resources of kind %q", key.kind)
-}
-
-// A Clock tells the time and wakes up at a time.
-type Clock interface {
-	Now() time.Time
-	// Until returns a channel that is closed or sent to once Now is not before
-	// t, and a function that gives the channel up early.
-	Until(t time.Time) (<-chan time.Time, func())
-}
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time { return time.Now() }
-
-func (systemClock) Until(t time.Time) (<-chan time.Time, func()) {
-	timer := time.NewTimer(time.Until(t))
-	return timer.C, func() { timer.Stop() }
 }
