@@ -13,7 +13,8 @@ import (
 )
 
 // Every document that shows commands is followed to the letter, in a copy of
-// its project, and must be right about what they print. UPDATE=1 rewrites it.
+// its project and with the files it shows, and must be right about what the
+// commands print. UPDATE=1 rewrites it.
 func TestDocumentsShowWhatHappens(t *testing.T) {
 	for _, tt := range []struct {
 		document string
@@ -41,9 +42,15 @@ func TestDocumentsShowWhatHappens(t *testing.T) {
 			if len(ts) == 0 {
 				t.Fatalf("%s shows no commands", tt.document)
 			}
+			for _, b := range blocks(document) {
+				if b.title != "" {
+					w.save(b.title, b.text)
+				}
+			}
 			for i := range ts {
 				w.follow(&ts[i])
 			}
+			w.run("remove", "--yes")
 			got := write(document, ts)
 			if got == document {
 				return
@@ -82,6 +89,18 @@ func (w *world) follow(tr *transcript) {
 }
 
 var onlyLooks = regexp.MustCompile(`^(curl( -[siSf]+)* "?http[^ ]*$|anyfaas (logs|local status))`)
+
+// save writes a file of the project.
+func (w *world) save(name, text string) {
+	w.Helper()
+	file := filepath.Join(w.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		w.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		w.Fatal(err)
+	}
+}
 
 // documented are the addresses that documents show; the host of a test may have
 // been given others.

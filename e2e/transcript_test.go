@@ -54,6 +54,34 @@ func transcripts(document string) []transcript {
 	return all
 }
 
+// A block is a fenced block of a document.
+type block struct {
+	language string
+	title    string // of "```yaml title=serverless.yaml": a file that the reader is to have
+	text     string // with a newline at the end
+	line     int    // of the first line of text
+}
+
+// blocks returns the fenced blocks of a document, in order.
+func blocks(document string) []block {
+	var all []block
+	inside := false
+	for i, line := range strings.Split(document, "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && !inside:
+			language, title, _ := strings.Cut(fence, " title=")
+			all = append(all, block{language: language, title: title, line: i + 2})
+			inside = true
+		case isFence:
+			inside = false
+		case inside:
+			all[len(all)-1].text += line + "\n"
+		}
+	}
+	return all
+}
+
 // write returns the document with the blocks replaced by ts.
 func write(document string, ts []transcript) string {
 	var out []string

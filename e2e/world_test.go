@@ -159,7 +159,7 @@ func (w *world) url() string {
 	return w.status().stack(w).URL
 }
 
-// A status is what `anyfaas local status` says.
+// A status is what `anyfaas local status` says; zero when no host runs.
 type status struct {
 	PID    int
 	Data   string // base URL of queues, topics, streams, tables and the bus
@@ -183,8 +183,12 @@ type stackStatus struct {
 
 func (w *world) status() (s status) {
 	w.Helper()
-	w.read(&s, "local", "status")
-	return s
+	var answer struct{ Host *status }
+	w.read(&answer, "local", "status")
+	if answer.Host == nil {
+		return status{}
+	}
+	return *answer.Host
 }
 
 // stack returns the world's only stack.
@@ -196,8 +200,8 @@ func (s status) stack(w *world) stackStatus {
 	return s.Stacks[0]
 }
 
-// queue returns the URL of a queue, a topic or another thing of the data plane:
-// queue("queues", "jobs").
+// resource returns the URL of a queue, a topic or another thing of the data
+// plane: resource("queues", "jobs").
 func (w *world) resource(group, name string) string {
 	w.Helper()
 	s := w.status()

@@ -53,7 +53,7 @@ if command -v curl >/dev/null 2>&1; then
 	expect 0 curl -sSf -d "$question" "$url/meetings"
 else
 	expect 0 anyfaas invoke planner --trigger http --data '{"method": "GET", "path": "/zones/Europe/Paris?at=2026-03-29T01:00:00Z"}'
-	expect 0 anyfaas invoke planner --trigger http --data "{\"method\": \"POST\", \"path\": \"/meetings\", \"body\": $question}"
+	expect 0 anyfaas invoke planner --trigger http --data "{\"method\": \"POST\", \"path\": \"/meetings\", \"body\": \"$(printf %s "$question" | sed 's/"/\\"/g')\"}"
 fi
 
 say "4. More memory: what would change?"
