@@ -1,0 +1,380 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
+)
+
+// An effective manifest is what counts for one stage and one provider: overlays
+// merged, variables resolved, short forms written out.
+type effective struct {
+	root     *node
+	service  string
+	stage    string
+	provider string
+}
+
+// effective builds the effective manifest, or returns nil after reporting why
+// there is none.
+func (l *loader) effective(root *node) *effective {
+	l.budget += maxExpansion
+	r := &resolver{loader: l, root: root, files: map[string]*node{}}
+	stage, ok1 := r.stageName()
+	provider, ok2 := r.providerName()
+	if !ok1 || !ok2 {
+		return nil
+	}
+	r.stage, r.provider = stage, provider
+	r.checkStage()
+
+	merged := r.without(root, "stages")
+	if over := r.stageOverlay(); over != nil {
+		merged = r.merge(merged, over, language)
+	}
+	if merged == nil {
+		return nil
+	}
+	if merged = r.select_(merged); merged == nil {
+		return nil
+	}
+	out := r.resolve(merged, nil)
+	if out == nil || l.diags.HasErrors() {
+		return nil
+	}
+	checkShape(&l.diags, out, language, finalMode)
+	if l.diags.HasErrors() {
+		return nil
+	}
+	return &effective{root: out, service: out.get("service").text, stage: stage, provider: provider}
+}
+
+// stageName returns the stage: --stage, the manifest's, or dev.
+func (r *resolver) stageName() (string, bool) {
+	if r.stage != "" {
+		return r.stage, true
+	}
+	if s := r.options.Stage; s != "" {
+		if !namePattern.matches(s) {
+			r.diags.Errorf(diag.Pos{File: r.file}, namePattern.code, "stage cannot be %q", clip(s, 60)).Hint = "it takes " + namePattern.rule
+			return "", false
+		}
+		r.stage = s
+		return s, true
+	}
+	s, ok := r.scalar(r.root, "stage")
+	if s == "" {
+		s = "dev"
+	}
+	return s, ok
+}
+
+// providerName returns the provider: --provider, the stage's, the manifest's, or
+// local.
+func (r *resolver) providerName() (string, bool) {
+	if r.provider != "" {
+		return r.provider, true
+	}
+	if p := r.options.Provider; p != "" {
+		if !slices.Contains(Providers, p) {
+			r.diags.Errorf(diag.Pos{File: r.file}, "unknown-provider", "unknown provider %q", clip(p, 60)).Hint = orList(p, Providers)
+			return "", false
+		}
+		r.provider = p
+		return p, true
+	}
+	if _, ok := r.stageName(); !ok {
+		return "", false
+	}
+	if over := r.stageOverlay(); over.field("provider") != nil {
+		return r.scalar(over, "provider")
+	}
+	p, ok := r.scalar(r.root, "provider")
+	if p == "" {
+		p = "local"
+	}
+	return p, ok
+}
+
+func (r *resolver) serviceName() (string, bool) { return r.scalar(r.root, "service") }
+
+// region returns the region of the provider in use, "" when none is set.
+func (r *resolver) region() (string, bool) {
+	provider, ok := r.providerName()
+	if !ok {
+		return "", false
+	}
+	name := regionKey(provider)
+	if name == "" {
+		return "local", true
+	}
+	for _, from := range []*node{r.stageOverlay(), r.root} {
+		for _, step := range []string{"providers", provider} {
+			f := from.field(step)
+			if f == nil {
+				from = nil
+				break
+			}
+			if from = r.expand(f.value, nil); from == nil {
+				return "", false
+			}
+		}
+		if from.field(name) != nil {
+			return r.scalar(from, name)
+		}
+	}
+	return "", true
+}
+
+// regionKey is what a provider calls its region, "" when it has none.
+func regionKey(provider string) string {
+	switch provider {
+	case "local":
+		return ""
+	case "azure":
+		return "location"
+	}
+	return "region"
+}
+
+// scalar resolves one setting of a mapping and checks it, "" when it is not set.
+func (r *resolver) scalar(from *node, name string) (string, bool) {
+	f := from.field(name)
+	if f == nil {
+		return "", true
+	}
+	v := r.resolve(f.value, nil)
+	if v == nil {
+		return "", false
+	}
+	s := text(nil)
+	if k := language.key(name); k != nil {
+		s = k.shape
+	}
+	before := len(r.diags)
+	c := shapeChecker{l: &r.diags, mode: finalMode}
+	c.check(v, s, &trail{key: name})
+	return v.text, len(r.diags) == before
+}
+
+// stageOverlay returns the overlay of the stage, or nil.
+func (r *resolver) stageOverlay() *node {
+	stage, ok := r.stageName()
+	f := r.root.field("stages")
+	if !ok || f == nil {
+		return nil
+	}
+	stages := r.expand(f.value, nil)
+	if stages == nil {
+		return nil
+	}
+	if f = stages.field(stage); f == nil {
+		return nil
+	}
+	return r.expand(f.value, nil)
+}
+
+// checkStage says when the stage looks like a mistyped one: a new name silently
+// makes a new stack.
+func (r *resolver) checkStage() {
+	f := r.root.field("stages")
+	if f == nil || r.stageOverlay() != nil {
+		return
+	}
+	stages := r.expand(f.value, nil)
+	if stages == nil {
+		return
+	}
+	var names []string
+	for _, s := range stages.fields {
+		names = append(names, s.key)
+	}
+	if near := nearest(r.stage, names); near != "" {
+		pos := f.pos
+		if own := r.root.field("stage"); own != nil && r.options.Stage == "" {
+			pos = own.place()
+		}
+		r.diags.Warnf(pos, "unlisted-stage", "stage %q has no overlay here and becomes a stage of its own", r.stage).Hint = fmt.Sprintf("did you mean %q?", near)
+	}
+}
+
+func (r *resolver) without(n *node, names ...string) *node {
+	out := *n
+	out.fields = slices.DeleteFunc(slices.Clone(n.fields), func(f field) bool { return slices.Contains(names, f.key) })
+	return &out
+}
+
+// merge lays over onto base: mappings merge, everything else is replaced. It
+// returns nil after reporting an error.
+func (r *resolver) merge(base, over *node, s *shape) *node {
+	if s.isMap() && s.short == nil {
+		base, over = r.expand(base, nil), r.expand(over, nil)
+		if base == nil || over == nil {
+			return nil
+		}
+		if over.kind == nullKind {
+			return base
+		}
+	}
+	if base.kind != mapKind || over.kind != mapKind {
+		return over
+	}
+	out := *base
+	out.via = nil
+	at := make(map[string]int, len(base.fields))
+	out.fields = make([]field, 0, len(base.fields)+len(over.fields))
+	for _, f := range base.fields {
+		at[f.key] = len(out.fields)
+		f.value = passVia(f.value, base.via)
+		out.fields = append(out.fields, f)
+	}
+	for _, f := range over.fields {
+		f.value = passVia(f.value, over.via)
+		i, ok := at[f.key]
+		if !ok {
+			out.fields = append(out.fields, f)
+			continue
+		}
+		sub := anyValue
+		if s.kind == dictShape {
+			sub = s.elem
+		} else if k := s.key(f.key); k != nil {
+			sub = k.shape
+		}
+		v := r.merge(out.fields[i].value, f.value, sub)
+		if v == nil {
+			return nil
+		}
+		pos := f.pos
+		if v.kind == mapKind {
+			pos = out.fields[i].pos
+		}
+		out.fields[i] = field{key: f.key, pos: pos, value: v}
+	}
+	return &out
+}
+
+// passVia hands the origin of a mapping on to a value taken out of it.
+func passVia(n *node, via []diag.Pos) *node {
+	if len(via) == 0 {
+		return n
+	}
+	out := *n
+	out.via = join(n.via, via)
+	return &out
+}
+
+// select_ puts defaults and the provider's overlay into each function and leaves
+// out what is for other providers, whose variables need not have values.
+func (r *resolver) select_(root *node) *node {
+	out := r.without(root, "defaults", "providers", "functions", "resources")
+	if f := root.field("providers"); f != nil {
+		if f = r.only(f, r.provider); f == nil {
+			return nil
+		}
+		out.fields = append(out.fields, *f)
+	}
+	if f := root.field("resources"); f != nil {
+		if f = r.selectExternal(f); f == nil {
+			return nil
+		}
+		out.fields = append(out.fields, *f)
+	}
+	if f := root.field("functions"); f != nil {
+		if f = r.selectFunctions(f, root.get("defaults")); f == nil {
+			return nil
+		}
+		out.fields = append(out.fields, *f)
+	}
+	return out
+}
+
+// only reduces a mapping by provider to the provider in use.
+func (r *resolver) only(f *field, name string) *field {
+	v := r.expand(f.value, nil)
+	if v == nil {
+		return nil
+	}
+	if v.kind != mapKind {
+		return &field{key: f.key, pos: f.pos, value: v}
+	}
+	out := *v
+	out.fields = nil
+	for _, e := range v.fields {
+		if e.key == name {
+			out.fields = append(out.fields, e)
+		}
+	}
+	return &field{key: f.key, pos: f.pos, value: &out}
+}
+
+// each replaces the entries of a mapping; edit returns nil after an error.
+func (r *resolver) each(f *field, edit func(field) *field) *field {
+	v := r.expand(f.value, nil)
+	if v == nil {
+		return nil
+	}
+	if v.kind != mapKind {
+		return &field{key: f.key, pos: f.pos, value: v}
+	}
+	out := *v
+	out.fields = make([]field, 0, len(v.fields))
+	for _, e := range v.fields {
+		n := edit(e)
+		if n == nil {
+			return nil
+		}
+		out.fields = append(out.fields, *n)
+	}
+	return &field{key: f.key, pos: f.pos, value: &out}
+}
+
+func (r *resolver) selectExternal(f *field) *field {
+	return r.each(f, func(group field) *field {
+		if group.key != "external" {
+			return &group
+		}
+		return r.each(&group, func(kinds field) *field {
+			return r.each(&kinds, func(name field) *field { return r.only(&name, r.provider) })
+		})
+	})
+}
+
+func (r *resolver) selectFunctions(f *field, defaults *node) *field {
+	return r.each(f, func(fn field) *field {
+		v := r.expand(fn.value, nil)
+		if v == nil {
+			return nil
+		}
+		if v.kind == nullKind {
+			v = &node{kind: mapKind, pos: v.pos, origin: v.origin, via: v.via}
+		}
+		if v.kind != mapKind {
+			return &fn
+		}
+		var on *node
+		if o := v.field("on"); o != nil {
+			if o = r.only(o, r.provider); o == nil {
+				return nil
+			}
+			on = o.value.get(r.provider)
+			if on != nil {
+				on = passVia(on, join(o.value.via, v.via))
+			}
+			v = r.without(v, "on")
+		}
+		if defaults != nil {
+			if v = r.merge(defaults, v, functionShape); v == nil {
+				return nil
+			}
+		}
+		if on != nil {
+			if v = r.merge(v, on, functionShape); v == nil {
+				return nil
+			}
+		}
+		v.pos = fn.value.pos
+		return &field{key: fn.key, pos: fn.pos, value: v}
+	})
+}
