@@ -116,4 +116,7 @@ type Holder struct {
 	Command   string    `json:"command"` // the operation: deploy, remove …
 	Since     time.Time `json:"since"`
 	Heartbeat time.Time `json:"heartbeat"`
+	// Stale says that the holder has been silent for so long that it is most
+	// likely dead. Nobody takes the lock from it: `anyfaas stack unlock` does.
+	Stale bool `json:"stale,omitempty"`
 }
