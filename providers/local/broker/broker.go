@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
+	"go.etcd.io/bbolt"
 )
 
 // A Caller runs functions; the host implements it.
@@ -69,6 +70,8 @@ type Broker struct {
 
 	starting sync.Mutex // guards the stores, which start when first needed
 	messages *messageServer
+	db       *bbolt.DB
+	outbox   *outbox
 
 	mu        sync.RWMutex // guards what follows
 	resources map[resourceKey]resource
@@ -219,9 +222,14 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 	b.starting.Lock()
 	defer b.starting.Unlock()
+	if b.outbox != nil {
+		b.outbox.stop()
+	}
 	if b.messages != nil {
 		b.messages.close()
-		b.messages = nil
+	}
+	if b.db != nil {
+		errs = append(errs, b.db.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -39,9 +39,6 @@ type delivery struct {
 	hidden func() time.Duration // how long a taken message stays hidden
 	retry  func() Backoff
 
-	// event makes the event of a message; nil means that the function does not
-	// want it.
-	event func(message, taken) *api.CloudEvent
 	// attempts is how often a message is tried; 0 means until it expires.
 	attempts func(message) int
 	// bury keeps a message that failed for good.
@@ -50,6 +47,7 @@ type delivery struct {
 	slots slots
 
 	mu     sync.Mutex
+	event  func(message, taken) *api.CloudEvent
 	batch  int
 	window time.Duration
 	active map[uint64]bool // sequences in calls
@@ -73,6 +71,14 @@ func (d *delivery) set(batch, concurrency int, window time.Duration) {
 	d.batch, d.window = batch, window
 	d.mu.Unlock()
 	d.slots.resize(concurrency)
+}
+
+// setEvent sets how events are made of messages, also while it runs. A nil event
+// means that the function does not want the message.
+func (d *delivery) setEvent(event func(message, taken) *api.CloudEvent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.event = event
 }
 
 // stop interrupts all calls and waits for them.
@@ -132,6 +138,9 @@ func (d *delivery) deliver(ctx context.Context, got []taken) {
 	// Messages are settled even while the broker closes.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	d.mu.Lock()
+	event := d.event
+	d.mu.Unlock()
 	var tries []attempt
 	var events []api.CloudEvent
 	for _, t := range got {
@@ -141,7 +150,7 @@ func (d *delivery) deliver(ctx context.Context, got []taken) {
 			d.report(t.done(settle))
 			continue
 		}
-		ev := d.event(m, t)
+		ev := event(m, t)
 		switch {
 		case ev == nil:
 			d.report(t.done(settle))

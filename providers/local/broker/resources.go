@@ -17,6 +17,8 @@ func (b *Broker) newResource(key resourceKey) (resource, error) {
 		return &queue{b: b, key: key}, nil
 	case api.KindQueueConsumer:
 		return &queueConsumer{b: b, key: key}, nil
+	case api.KindSchedule:
+		return &schedule{trigger: eventTrigger{b: b, key: key}}, nil
 	}
 	return nil, fmt.Errorf("the broker has no resources of kind %q", key.kind)
 }
