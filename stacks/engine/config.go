@@ -61,7 +61,7 @@ func (e *Engine) Secrets(ctx context.Context, id stacks.ID) (map[string]provider
 
 // SetSecret encrypts a secret in the configuration of the stack. The next deploy
 // uses it.
-func (e *Engine) SetSecret(ctx context.Context, id stacks.ID, name, value string) error {
+func (e *Engine) SetSecret(ctx context.Context, id stacks.ID, name string, value providers.Secret) error {
 	if name == "" || strings.ContainsAny(name, ": \t\n") {
 		return fmt.Errorf("%q is not a name for a secret", name)
 	}
@@ -77,7 +77,7 @@ func (e *Engine) SetSecret(ctx context.Context, id stacks.ID, name, value string
 		if err != nil {
 			return err
 		}
-		sealed, err := sm.Encrypter().EncryptValue(ctx, value)
+		sealed, err := sm.Encrypter().EncryptValue(ctx, value.Reveal())
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,10 @@ type Engine struct {
 	dir   string
 }
 
-var _ stacks.Engine = (*Engine)(nil)
+var (
+	_ stacks.Engine      = (*Engine)(nil)
+	_ stacks.SecretStore = (*Engine)(nil)
+)
 
 // New returns an engine. It reads and creates nothing yet, but refuses a URL of
 // an unknown kind.

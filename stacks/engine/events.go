@@ -29,6 +29,8 @@ type narrator struct {
 	preview bool
 	refresh bool
 
+	refusals *refusals // what packages in this process refused
+
 	running  map[resource.URN]time.Time // steps that began and have not ended
 	started  map[resource.URN]event.Change
 	held     map[resource.URN]string // error texts of steps that have not ended
@@ -57,7 +59,8 @@ type failure struct {
 func newNarrator(sink event.Sink, p stacks.Program, operation string) *narrator {
 	return &narrator{
 		sink: sink, program: p, preview: operation == opPreview, refresh: operation == opRefresh,
-		running: map[resource.URN]time.Time{}, started: map[resource.URN]event.Change{},
+		refusals: &refusals{text: map[resource.URN]string{}},
+		running:  map[resource.URN]time.Time{}, started: map[resource.URN]event.Change{},
 		held: map[resource.URN]string{}, replaced: map[resource.URN]bool{}, done: map[doneStep]bool{},
 		counts: map[event.Op]int{}, outputs: map[string]any{},
 	}
@@ -140,6 +143,10 @@ func (n *narrator) finishStep(urn resource.URN, c event.Change, took time.Durati
 		return
 	}
 	n.done[key] = true
+	// A refresh first tells that the resource exists as such, then what differs.
+	if same := (doneStep{urn, event.Same}); n.refresh && c.Op != event.Same && n.done[same] {
+		n.counts[event.Same]--
+	}
 	delete(n.running, urn)
 	delete(n.started, urn)
 	n.counts[c.Op]++
@@ -181,6 +188,9 @@ func (n *narrator) diagnose(p pulumi.DiagEventPayload) {
 		if _, ok := n.running[p.URN]; ok {
 			n.held[p.URN] = text // told when the step ends
 			return
+		}
+		if refused := n.refusals.of(p.URN); refused != "" {
+			text = refused
 		}
 		n.failures = append(n.failures, failure{event.Change{Resource: n.resource(p.URN, p.URN.Type())}, text})
 		n.say("error", text, p.URN)
@@ -321,6 +331,9 @@ func (n *narrator) failed() error {
 }
 
 func (f failure) describe() string {
+	if pkg, ok := strings.CutPrefix(f.change.Type, "pulumi:providers:"); ok {
+		return "provider " + pkg + ": " + f.text
+	}
 	if f.change.Op == "" {
 		return f.change.Name + ": " + f.text
 	}

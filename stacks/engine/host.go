@@ -28,12 +28,13 @@ import (
 // Pulumi's own host, which starts plugins.
 type host struct {
 	plugin.Host
-	program *program
-	servers map[string]providers.ResourceServer
+	program  *program
+	servers  map[string]providers.ResourceServer
+	refusals *refusals
 }
 
 // newHost makes a host whose plugins report to the given sinks.
-func newHost(ctx context.Context, d, status diag.Sink, debugging plugin.DebugContext, p *program, servers map[string]providers.ResourceServer) (*host, error) {
+func newHost(ctx context.Context, d, status diag.Sink, debugging plugin.DebugContext, p *program, servers map[string]providers.ResourceServer, refused *refusals) (*host, error) {
 	// No language plugin, schema loader, converter or package resolver: the
 	// program is ours and none of them is asked for.
 	inner, err := pulumihost.New(ctx, d, status, debugging, nil, nil, nil, nil)
@@ -41,7 +42,7 @@ func newHost(ctx context.Context, d, status diag.Sink, debugging plugin.DebugCon
 		return nil, err
 	}
 	p.engine = inner.ServerAddr()
-	return &host{Host: inner, program: p, servers: servers}, nil
+	return &host{Host: inner, program: p, servers: servers, refusals: refused}, nil
 }
 
 // LanguageRuntime returns the program, whatever its language is called.
@@ -53,7 +54,7 @@ func (h *host) LanguageRuntime(*plugin.Context, string) (plugin.LanguageRuntime,
 // that wrote a state may be older than this program.
 func (h *host) Provider(ctx *plugin.Context, d workspace.PluginDescriptor, e env.Env) (plugin.Provider, error) {
 	if s, ok := h.servers[d.Name]; ok {
-		return &server{ResourceServer: s}, nil
+		return &server{ResourceServer: s, refusals: h.refusals}, nil
 	}
 	return h.Host.Provider(ctx, d, e)
 }
@@ -118,7 +119,7 @@ func (p *program) Run(ctx context.Context, info plugin.RunInfo) (string, bool, e
 	err = pulumi.RunWithContext(pctx, func(c *pulumi.Context) (err error) {
 		defer func() {
 			if r := recover(); r != nil {
-				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+				err = &PanicError{Value: r, Stack: debug.Stack()}
 			}
 			own = err
 		}()

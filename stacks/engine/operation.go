@@ -301,7 +301,7 @@ func (r *run) drive(ctx context.Context, n *narrator, manager pulumi.SnapshotMan
 		// installed when they are first asked for.
 		SkipPluginPreInstall: true,
 		HostFactory: func(ctx context.Context, d, status diag.Sink, debugging plugin.DebugContext) (plugin.Host, error) {
-			return newHost(ctx, d, status, debugging, prog, r.servers)
+			return newHost(ctx, d, status, debugging, prog, r.servers, n.refusals)
 		},
 	}
 	cancelCtx, canceler := cancel.NewContext(context.WithoutCancel(ctx))

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pulumi/pulumi/pkg/v3/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -20,6 +21,26 @@ import (
 type server struct {
 	plugin.UnimplementedProvider
 	providers.ResourceServer
+	refusals *refusals
+}
+
+// refusals keeps what Check said about each resource. The engine would report it
+// with the value of the property, which may be a secret.
+type refusals struct {
+	mu   sync.Mutex
+	text map[resource.URN]string
+}
+
+func (r *refusals) set(urn resource.URN, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text[urn] = text
+}
+
+func (r *refusals) of(urn resource.URN) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text[urn]
 }
 
 var _ plugin.Provider = (*server)(nil)
@@ -58,9 +79,19 @@ func (s *server) Check(ctx context.Context, r plugin.CheckRequest) (res plugin.C
 		return res, err
 	}
 	res.Properties = inputs
-	for _, f := range failures {
-		res.Failures = append(res.Failures, plugin.CheckFailure{Property: resource.PropertyKey(f.Property), Reason: f.Reason})
+	if len(failures) == 0 {
+		return res, nil
 	}
+	texts := make([]string, len(failures))
+	for i, f := range failures {
+		texts[i] = f.Reason
+		if f.Property != "" {
+			texts[i] = f.Property + ": " + f.Reason
+		}
+	}
+	text := strings.Join(texts, "; ")
+	s.refusals.set(r.URN, text)
+	res.Failures = []plugin.CheckFailure{{Reason: text}}
 	return res, nil
 }
 
@@ -137,7 +168,9 @@ func (s *server) Read(ctx context.Context, r plugin.ReadRequest) (res plugin.Rea
 	}
 	res.Status = resource.StatusOK
 	if id != "" {
-		res.ReadResult = plugin.ReadResult{ID: resource.ID(id), Inputs: inputs, Outputs: outputs}
+		res.ReadResult = plugin.ReadResult{
+			ID: resource.ID(id), Inputs: marked(r.Inputs, inputs), Outputs: marked(r.State, outputs),
+		}
 	}
 	return res, nil
 }
@@ -166,10 +199,76 @@ func about(urn resource.URN, typ tokens.Type, id resource.ID) providers.Resource
 	return providers.Resource{URN: urn, Type: string(typ), Name: urn.Name(), ID: string(id)}
 }
 
+// marked returns the new properties with the secrets of the old ones: what was
+// secret stays secret, even when a server reads it back as plain text.
+func marked(old, new resource.PropertyMap) resource.PropertyMap {
+	if old == nil || new == nil {
+		return new
+	}
+	return markLike(resource.NewProperty(old), resource.NewProperty(new)).ObjectValue()
+}
+
+func markLike(old, new resource.PropertyValue) resource.PropertyValue {
+	if old.IsSecret() {
+		plain, _ := unwrap(new, false)
+		return resource.MakeSecret(markLike(old.SecretValue().Element, plain))
+	}
+	switch {
+	case old.IsObject() && new.IsObject():
+		out := resource.PropertyMap{}
+		for k, v := range new.ObjectValue() {
+			if before, ok := old.ObjectValue()[k]; ok {
+				v = markLike(before, v)
+			}
+			out[k] = v
+		}
+		return resource.NewProperty(out)
+	case old.IsArray() && new.IsArray():
+		out := slices.Clone(new.ArrayValue())
+		for i := range out {
+			if i < len(old.ArrayValue()) {
+				out[i] = markLike(old.ArrayValue()[i], out[i])
+			}
+		}
+		return resource.NewProperty(out)
+	}
+	return new
+}
+
+// A PanicError is a panic of a program or of a package in this process: a mistake
+// of ours, not of the user's.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error names the place, for where the error ends up as text only.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("panic: %v%s", e.Value, placeOf(e.Stack))
+}
+
+// placeOf finds where a panic was raised: the first frame below "panic(" that is
+// not the runtime's own.
+func placeOf(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i := range lines {
+		if !strings.HasPrefix(lines[i], "panic(") {
+			continue
+		}
+		for k := i + 2; k+1 < len(lines); k += 2 {
+			if !strings.HasPrefix(lines[k], "runtime.") && !strings.HasPrefix(lines[k], "panic(") {
+				place, _, _ := strings.Cut(strings.TrimSpace(lines[k+1]), " ")
+				return " (at " + place + ")"
+			}
+		}
+	}
+	return ""
+}
+
 // recovered turns a panic of a server, which would take the engine down with
 // half its steps unrecorded, into the error of the one step.
 func recovered(err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		*err = &PanicError{Value: r, Stack: debug.Stack()}
 	}
 }

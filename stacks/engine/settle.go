@@ -227,8 +227,7 @@ func (r *run) readAgain(ctx context.Context, s providers.ResourceServer, snap *d
 	}
 	state := old.Copy()
 	state.ID = resource.ID(id)
-	state.Inputs = markLike(resource.NewProperty(old.Inputs), resource.NewProperty(inputs)).ObjectValue()
-	state.Outputs = markLike(resource.NewProperty(old.Outputs), resource.NewProperty(outputs)).ObjectValue()
+	state.Inputs, state.Outputs = marked(old.Inputs, inputs), marked(old.Outputs, outputs)
 	sm := snap.SecretsManager
 	if sm == nil {
 		if sm, err = r.engine.secretsManager(ctx, r.store, r.id, nil); err != nil {
@@ -241,35 +240,6 @@ func (r *run) readAgain(ctx context.Context, s providers.ResourceServer, snap *d
 	}
 	e.State = &out
 	return e, nil
-}
-
-// markLike returns the new value with the secrets of the old one: what was
-// secret stays secret, even when a server reads it back as plain text.
-func markLike(old, new resource.PropertyValue) resource.PropertyValue {
-	if old.IsSecret() {
-		plain, _ := unwrap(new, false)
-		return resource.MakeSecret(markLike(old.SecretValue().Element, plain))
-	}
-	switch {
-	case old.IsObject() && new.IsObject():
-		out := resource.PropertyMap{}
-		for k, v := range new.ObjectValue() {
-			if before, ok := old.ObjectValue()[k]; ok {
-				v = markLike(before, v)
-			}
-			out[k] = v
-		}
-		return resource.NewProperty(out)
-	case old.IsArray() && new.IsArray():
-		out := slices.Clone(new.ArrayValue())
-		for i := range out {
-			if i < len(old.ArrayValue()) {
-				out[i] = markLike(old.ArrayValue()[i], out[i])
-			}
-		}
-		return resource.NewProperty(out)
-	}
-	return new
 }
 
 func (r *run) warnPending(res *resource.State, what string) {
