@@ -1,0 +1,81 @@
+package bundle
+
+import (
+	"path"
+	"strings"
+)
+
+// A handlerRef is one handler of a function: which setting names it, and how.
+type handlerRef struct {
+	setting string // "handler", "handler.http" or "handler.event", for positions
+	kind    string // "http" or "event"
+	text    string // as written: "src/api.handler"
+}
+
+// handlers returns the handlers of the job's function, at least one.
+func (j *job) handlers() ([]handlerRef, error) {
+	var refs []handlerRef
+	if h := j.fn.HTTPHandler; h != "" {
+		refs = append(refs, handlerRef{"handler.http", "http", h})
+	}
+	if h := j.fn.EventHandler; h != "" {
+		refs = append(refs, handlerRef{"handler.event", "event", h})
+	}
+	if len(refs) == 0 {
+		j.diags.Errorf(j.fn.Position.At("handler"), CodeHandlerForm, "function %q has no handler", j.fn.Name)
+		return nil, errDiagnosed
+	}
+	for _, r := range refs {
+		clean := path.Clean(r.text)
+		if r.text == "" || path.IsAbs(r.text) || strings.Contains(r.text, `\`) || clean == ".." || strings.HasPrefix(clean, "../") {
+			j.diags.Errorf(j.fn.Position.At(r.setting), CodeHandlerForm, "handler %q must be a path below the manifest's folder and a name, like src/api.handler", r.text)
+			return nil, errDiagnosed
+		}
+	}
+	return refs, nil
+}
+
+// split returns the path and the name of a handler: "src/api" and "handler". The
+// name is "" when the last part of the path has no dot.
+func (r handlerRef) split() (file, name string) {
+	dir, last := path.Split(path.Clean(r.text))
+	if i := strings.LastIndexByte(last, '.'); i > 0 {
+		return dir + last[:i], last[i+1:]
+	}
+	return dir + last, ""
+}
+
+// nearest returns the candidate that want was most likely meant to be, or "".
+func nearest(want string, candidates []string) string {
+	best, bestDistance := "", len(want)/2+1
+	for _, c := range candidates {
+		if strings.EqualFold(c, want) {
+			return c
+		}
+		if d := distance(strings.ToLower(want), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of insertions, deletions and replacements between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for i := range row {
+		row[i] = i
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for k := range len(b) {
+			cost := diagonal
+			if a[i] != b[k] {
+				cost++
+			}
+			diagonal = row[k+1]
+			row[k+1] = min(cost, row[k]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
