@@ -73,7 +73,9 @@ func (c *shapeChecker) check(n *node, s *shape, t *trail) {
 		return
 	}
 	if n.hasRefs() && !s.refs {
-		d := c.errorf(n, "deploy-time", "%s must be known before the deploy, and %s is not", t.subject(), n.describe())
+		ref := n.firstRef()
+		d := c.errorf(n, "deploy-time", "%s must be known before the deploy, and %s is not", t.subject(), ref)
+		d.Pos, d.Width = ref.Pos, utf8.RuneCountInString(ref.String())
 		d.Hint = "references to deployed resources can stand in env only"
 		return
 	}
@@ -159,7 +161,11 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 		}
 		return
 	case n.kind != mapKind:
-		d := c.wrongType(n, t, "a mapping")
+		want := "a mapping"
+		if s.short != nil {
+			want = "text or a mapping"
+		}
+		d := c.wrongType(n, t, want)
 		if n.kind == nullKind && s.kind == objectShape {
 			d.Hint = "set " + strings.Join(s.wanted(), " or ")
 		}
@@ -181,7 +187,7 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 	for _, k := range s.keys {
 		if k.required && n.field(k.name) == nil {
 			d := c.l.Errorf(n.pos, "missing-key", "%s is missing%s", k.name, in(t))
-			d.Hint = firstLower(k.doc)
+			d.Hint = "set " + k.name + ": " + firstLower(k.doc)
 			d.Origin = n.origin
 		}
 	}
@@ -332,10 +338,25 @@ func (c *shapeChecker) text(n *node, s *shape, t *trail) {
 		if t != nil && t.key == "provider" {
 			code = "unknown-provider"
 		}
-		c.errorf(n, code, "%s cannot be %s", t.subject(), n.describe()).Hint = orList(n.text, s.options)
+		c.errorf(n, code, "%s cannot be %s", t.subject(), n.describe()).Hint = s.guessed(n.text, "it takes "+strings.Join(s.options, ", "), s.options)
 	case s.pattern != nil && !s.pattern.matches(n.text):
-		c.errorf(n, s.pattern.code, "%s cannot be %s", t.subject(), n.describe()).Hint = "it takes " + s.pattern.rule
+		c.errorf(n, s.pattern.code, "%s cannot be %s", t.subject(), n.describe()).Hint = s.guessed(n.text, "it takes "+s.pattern.rule, nil)
 	}
+}
+
+// guessed puts what was probably meant before what is taken.
+func (s *shape) guessed(got, takes string, options []string) string {
+	near := ""
+	if s.guess != nil {
+		near = s.guess(got)
+	}
+	if near == "" {
+		near = nearest(got, options)
+	}
+	if near == "" {
+		return takes
+	}
+	return fmt.Sprintf("did you mean %q? ", near) + takes
 }
 
 // orList suggests the nearest of the options, or lists them.

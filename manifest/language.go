@@ -70,7 +70,7 @@ var providerShape = object("providers", "Settings of each provider.",
 
 // functionKeys are the keys of a function that defaults can hold too.
 var functionKeys = []key{
-	{name: "runtime", doc: "Language and version.", shape: choice(Runtimes...)},
+	{name: "runtime", doc: "Language and version.", shape: choice(Runtimes...).guessing(guessRuntime)},
 	{name: "memory", doc: "Memory: MB or MiB, GB or GiB, all powers of 1024; a bare number is MB.", standard: "256MB", shape: memory()},
 	{name: "timeout", doc: "How long one call may take.", standard: "10s", shape: duration()},
 	{name: "architecture", doc: "Processor architecture; not set: the provider's choice.", shape: choice("x86_64", "arm64")},
@@ -135,7 +135,7 @@ var triggerShape = object("trigger", "What starts a function: exactly one of its
 		key{name: "path", required: true, doc: "Path; {name} takes one segment, {name+} at the end takes the rest.", shape: text(pathPattern)},
 		key{name: "cors", doc: "Answer browsers of other origins as http.cors says, or openly when it says nothing.", standard: "false", shape: boolean()},
 		key{name: "auth", doc: "Who may call; not set: everybody. jwt needs http.auth.jwt.", shape: choice("jwt")},
-	).orText(text(routePattern), expandRoute)},
+	).orText(text(routePattern).guessing(guessRoute), expandRoute)},
 	key{name: "schedule", doc: "A clock.", shape: object("scheduleTrigger", "A clock: cron or every.",
 		key{name: "cron", doc: "Five fields: minute, hour, day of month, month, day of week.", shape: text(nil)},
 		key{name: "every", doc: "A fixed pace.", shape: duration()},

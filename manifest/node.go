@@ -113,3 +113,13 @@ func (f *field) place() diag.Pos {
 	}
 	return f.pos
 }
+
+// firstRef returns the first reference of a text that has one.
+func (n *node) firstRef() *graph.Ref {
+	for _, p := range n.parts {
+		if p.Ref != nil {
+			return p.Ref
+		}
+	}
+	return nil
+}

@@ -445,10 +445,11 @@ func keysHint(n *node, step string) string {
 func (r *resolver) expand(n *node, chain []diag.Pos) *node {
 	depth := len(r.open)
 	defer func() { r.open = r.open[:depth] }()
+	via := n.via
 	for n.kind == textKind && strings.HasPrefix(n.text, "${file(") {
 		pieces, bad := parseTemplate(n.text, 0, len(n.text))
 		if bad != nil || len(pieces) != 1 {
-			return n
+			break
 		}
 		if r.isOpen(n) {
 			r.cycle(n)
@@ -457,18 +458,19 @@ func (r *resolver) expand(n *node, chain []diag.Pos) *node {
 		r.open = append(r.open, n)
 		v := pieces[0].variable
 		target, ok := r.target(n, v, chain)
-		if !ok {
+		switch {
+		case !ok:
 			return nil
-		}
-		if target == nil {
+		case target == nil:
 			return r.fallback(n, v, chain)
 		}
-		out := *target
-		out.via = join(target.via, join([]diag.Pos{n.at(v.start)}, n.via))
-		if target.kind != textKind {
-			return &out
-		}
-		n = &out
+		via = join(target.via, join([]diag.Pos{n.at(v.start)}, via))
+		n = target
 	}
-	return n
+	if len(via) == len(n.via) {
+		return n
+	}
+	out := *n
+	out.via = via
+	return &out
 }

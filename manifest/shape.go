@@ -42,7 +42,9 @@ type shape struct {
 	pattern *pattern // text; nil takes any
 	options []string // text: one of these; nil takes any
 	literal bool     // text: variables cannot stand here
-	refs    bool     // scalar: references known at deploy time may stand here
+	// What a text that does not match was probably meant to be, or "".
+	guess func(string) string
+	refs  bool // scalar: references known at deploy time may stand here
 
 	min, max int64 // integer
 }
@@ -129,6 +131,8 @@ func (s *shape) withRefs() *shape { s.refs = true; return s }
 
 // asSetting makes an object a setting by itself, besides its keys.
 func (s *shape) asSetting() *shape { s.own = true; return s }
+
+func (s *shape) guessing(guess func(string) string) *shape { s.guess = guess; return s }
 
 func (s *shape) exactlyOne(keys ...string) *shape { s.one = keys; return s }
 

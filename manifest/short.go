@@ -28,3 +28,33 @@ func expandRoute(n *node) *node {
 		{key: "path", pos: p.pos, value: &p},
 	}}
 }
+
+// guessRoute makes a route of ANY /x, get /x and /x.
+func guessRoute(s string) string {
+	method, path, ok := strings.Cut(s, " ")
+	if !ok {
+		method, path = "GET", s
+	}
+	method = strings.ToUpper(method)
+	if method == "ANY" || method == "ALL" {
+		method = "*"
+	}
+	if path = strings.TrimSpace(path); !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	if route := method + " " + path; routePattern.matches(route) {
+		return route
+	}
+	return ""
+}
+
+// guessRuntime makes node22 of nodejs22.x.
+func guessRuntime(s string) string {
+	s = strings.ToLower(strings.TrimSuffix(s, ".x"))
+	for _, r := range [][2]string{{"nodejs", "node"}, {"golang", "go"}, {"provided.al2023", "custom"}, {"go1", "go"}, {"py3", "python3"}} {
+		if rest, ok := strings.CutPrefix(s, r[0]); ok {
+			s = r[1] + rest
+		}
+	}
+	return nearest(s, Runtimes)
+}

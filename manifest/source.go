@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"bytes"
-	"fmt"
 	"sort"
 	"unicode/utf8"
 
@@ -74,7 +73,11 @@ func (s *source) checkEncoding(l *diag.List) bool {
 			"split the service, or put data that functions read into a bucket or their package"
 		return false
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		l.Errorf(s.at(0), "encoding", "the file is UTF-16").Hint = "save it as UTF-8"
+		l.Errorf(diag.Pos{File: s.name}, "file-encoding", "the file is UTF-16").Hint = "save it as UTF-8"
+		return false
+	}
+	if i := bytes.IndexByte(data, 0); i >= 0 {
+		l.Errorf(s.at(i), "file-encoding", "the file has a NUL byte, so it is not text").Hint = "name a YAML file, saved as UTF-8"
 		return false
 	}
 	for i := 0; i < len(data); {
@@ -85,14 +88,11 @@ func (s *source) checkEncoding(l *diag.List) bool {
 		}
 		r, n := utf8.DecodeRune(data[i:])
 		switch {
-		case c == 0:
-			l.Errorf(s.at(i), "encoding", "the file has a NUL byte, so it is not text").Hint = "name a YAML file, saved as UTF-8"
-			return false
 		case r == utf8.RuneError && n == 1:
-			l.Errorf(s.at(i), "encoding", "byte 0x%02x is not valid UTF-8", c).Hint = "save the file as UTF-8"
+			l.Errorf(s.at(i), "file-encoding", "byte 0x%02x is not valid UTF-8", c).Hint = "save the file as UTF-8"
 			return false
 		case r < 0x20, r == 0x85, r == 0x2028, r == 0x2029, r == 0xfffe, r == 0xffff, r == 0xfeff && i > 0:
-			l.Errorf(s.at(i), "encoding", "character %s cannot stand in a manifest", fmt.Sprintf("U+%04X", r)).Hint = "remove it; it is invisible in most editors"
+			l.Errorf(s.at(i), "file-encoding", "character U+%04X cannot stand in a manifest", r).Hint = "remove it; it is invisible in most editors"
 			return false
 		}
 		i += n

@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -92,24 +93,29 @@ func (l *loader) syntaxError(s *source, err error) {
 	if le.ContextMsg != "" {
 		message = le.ContextMsg + ": " + message
 	}
+	opened := strings.Contains(le.ContextMsg, "flow") || strings.Contains(le.ContextMsg, "quoted scalar")
+	if i, ok := s.offset(pos); opened && (!ok || len(bytes.TrimSpace(s.data[i:])) == 0) {
+		// The end of the file is where the reader gave up, not where to look.
+		pos = s.pos(le.ContextMark.Line, le.ContextMark.Column)
+		l.diags.Errorf(pos, "yaml-syntax", "not valid YAML: what is opened here is not closed").Hint = "close it with the matching quote or bracket"
+		return
+	}
 	d := l.diags.Errorf(pos, "yaml-syntax", "not valid YAML: %s", message)
 	switch {
 	case s.tabAt(pos):
 		d.Message = "a tab cannot indent YAML"
 		d.Hint = "indent with spaces"
+	case strings.Contains(le.Message, "max depth"):
+		d.Code, d.Message = "too-deep", fmt.Sprintf("values are nested more than %d deep", maxDepth)
 	case strings.Contains(le.Message, "mapping values are not allowed"):
 		d.Hint = "quote the value if it holds a colon; otherwise check the indentation"
 	case strings.Contains(le.Message, "did not find expected key"), strings.Contains(le.Message, "did not find expected '-'"),
 		strings.Contains(le.Message, "could not find expected ':'"):
 		d.Hint = "check the indentation of this line and the ones above it"
-	case strings.Contains(le.ContextMsg, "flow"):
+	case opened:
 		d.Hint = "close what was opened at " + s.short(le.ContextMark)
-	case strings.Contains(le.ContextMsg, "quoted scalar"):
-		d.Hint = "close the quote opened at " + s.short(le.ContextMark)
 	case strings.Contains(le.Message, "cannot start any token"):
 		d.Hint = "quote the value; it starts with a character that YAML reserves"
-	case strings.Contains(le.Message, "max depth"):
-		d.Code, d.Message, d.Hint = "too-deep", "the file is nested too deeply", ""
 	}
 }
 

@@ -367,6 +367,9 @@ type Ref struct {
 	Pos   diag.Pos
 }
 
+// String shows r as the manifest would write it.
+func (r *Ref) String() string { return "${" + r.Group + "." + r.Name + "." + r.Attr + "}" }
+
 // Attributes are the attributes each group of references has.
 var Attributes = map[string][]string{
 	"functions": {"name", "url", "id"},
@@ -397,7 +400,7 @@ func (t Text) String() string {
 			b.WriteString(p.Literal)
 			continue
 		}
-		b.WriteString("${" + p.Ref.Group + "." + p.Ref.Name + "." + p.Ref.Attr + "}")
+		b.WriteString(p.Ref.String())
 	}
 	return b.String()
 }
