@@ -289,8 +289,13 @@ type StackState struct {
 
 // Status of the host.
 type Status struct {
-	Version string        `json:"version"`
-	PID     int           `json:"pid"`
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+
+	// Supervisor is the process that starts the host again when it dies; 0
+	// when there is none.
+	Supervisor int `json:"supervisor,omitempty"`
+
 	Started time.Time     `json:"started"`
 	Home    string        `json:"home"`
 	Data    string        `json:"data"` // base URL of queues, topics, streams, tables and the bus

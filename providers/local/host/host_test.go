@@ -1,0 +1,34 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"testing"
+)
+
+// TestMain runs the tests, or what they start: a host ("local serve --home H")
+// or a worker ("worker").
+func TestMain(m *testing.M) {
+	args := os.Args[1:]
+	switch {
+	case len(args) > 0 && args[0] == "worker":
+		runWorker()
+	case len(args) == 4 && slices.Equal(args[:3], []string{"local", "serve", "--home"}):
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		version := "test"
+		if v := os.Getenv("ANYFAAS_LOCAL_TEST_VERSION"); v != "" {
+			version = v
+		}
+		if err := Run(ctx, Options{Home: args[3], Version: version}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		os.Exit(m.Run())
+	}
+}

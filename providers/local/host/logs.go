@@ -1,0 +1,519 @@
+package host
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anyfaas/anyfaas/providers/local/api"
+)
+
+// Sizes of a function's log.
+const (
+	logFileSize = 8 << 20 // a file is closed when it grows beyond
+	logFiles    = 8       // so many are kept
+	logBuffer   = 4 << 20 // lines beyond are dropped when the disk is too slow
+	logDelay    = 30 * time.Millisecond
+)
+
+// A logbook writes the logs of all functions from one goroutine, so that a call
+// never waits for a disk.
+type logbook struct {
+	dir   string
+	log   *slog.Logger
+	mu    sync.Mutex
+	open  map[string]*journal // by path
+	dirty []*journal
+	wake  chan struct{}
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+// A journal is the log of one function: files of JSON lines, numbered from old
+// to new.
+type journal struct {
+	book *logbook
+	dir  string
+	name string // of the function
+
+	mu      sync.Mutex // guards what follows; held shortly
+	buf     []byte
+	marks   []mark
+	dirty   bool
+	dropped int
+	taps    map[string]*tap // by request id
+	gone    bool
+
+	tapped    atomic.Int32 // number of taps
+	retention atomic.Int64 // time.Duration; 0 is for ever
+
+	io      sync.Mutex // held while files are written or looked up
+	file    *os.File
+	number  int
+	size    int64
+	changed chan struct{} // closed at the next write; guarded by mu
+}
+
+// A mark is one line inside buf.
+type mark struct {
+	time       int64
+	start, end int
+}
+
+// A tap collects the lines of one call.
+type tap struct{ lines []api.LogLine }
+
+func openLogbook(dir string, log *slog.Logger) *logbook {
+	b := &logbook{
+		dir: dir, log: log, open: map[string]*journal{},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go b.run()
+	return b
+}
+
+// journal returns the log of a function.
+func (b *logbook) journal(stack, function string) *journal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dir := filepath.Join(b.dir, stack, function)
+	j := b.open[dir]
+	if j == nil {
+		j = &journal{book: b, dir: dir, name: function, taps: map[string]*tap{}, changed: make(chan struct{})}
+		b.open[dir] = j
+	}
+	return j
+}
+
+// remove deletes the log of a function, or of a whole stack.
+func (b *logbook) remove(stack, function string) error {
+	dir := filepath.Join(b.dir, stack, function)
+	b.mu.Lock()
+	var gone []*journal
+	for path, j := range b.open {
+		if path == dir || strings.HasPrefix(path, dir+string(filepath.Separator)) {
+			gone = append(gone, j)
+			delete(b.open, path)
+		}
+	}
+	b.mu.Unlock()
+	for _, j := range gone {
+		j.close()
+	}
+	return os.RemoveAll(dir)
+}
+
+func (b *logbook) run() {
+	defer close(b.done)
+	for {
+		select {
+		case <-b.wake:
+		case <-b.stop:
+			b.flush()
+			return
+		}
+		select { // gather more lines
+		case <-time.After(logDelay):
+		case <-b.stop:
+		}
+		b.flush()
+	}
+}
+
+func (b *logbook) flush() {
+	b.mu.Lock()
+	dirty := b.dirty
+	b.dirty = nil
+	b.mu.Unlock()
+	for _, j := range dirty {
+		if err := j.flush(); err != nil {
+			b.log.Error("write function log", "function", j.name, "error", err)
+		}
+	}
+}
+
+// expire deletes files that are older than the retention of their function.
+func (b *logbook) expire(now time.Time) {
+	b.mu.Lock()
+	journals := make([]*journal, 0, len(b.open))
+	for _, j := range b.open {
+		journals = append(journals, j)
+	}
+	b.mu.Unlock()
+	for _, j := range journals {
+		if err := j.expire(now); err != nil {
+			b.log.Error("expire function log", "function", j.name, "error", err)
+		}
+	}
+}
+
+func (b *logbook) close() {
+	close(b.stop)
+	<-b.done
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, j := range b.open {
+		j.close()
+	}
+}
+
+// add appends a line. It does not wait for the disk.
+func (j *journal) add(l *api.LogLine) {
+	l.Function = j.name
+	j.mu.Lock()
+	if j.gone {
+		j.mu.Unlock()
+		return
+	}
+	if j.tapped.Load() > 0 {
+		if t := j.taps[l.RequestID]; t != nil {
+			t.lines = append(t.lines, *l)
+		}
+	}
+	if len(j.buf) > logBuffer {
+		j.dropped++
+		j.mu.Unlock()
+		return
+	}
+	start := len(j.buf)
+	j.buf = appendLine(j.buf, l)
+	j.marks = append(j.marks, mark{l.Time.UnixNano(), start, len(j.buf)})
+	first := !j.dirty
+	j.dirty = true
+	j.mu.Unlock()
+	if !first {
+		return
+	}
+	j.book.mu.Lock()
+	j.book.dirty = append(j.book.dirty, j)
+	j.book.mu.Unlock()
+	select {
+	case j.book.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tap starts to collect the lines of a call; the returned function ends that
+// and gives them in time order.
+func (j *journal) tap(requestID string) func() []api.LogLine {
+	t := &tap{}
+	j.mu.Lock()
+	j.taps[requestID] = t
+	j.mu.Unlock()
+	j.tapped.Add(1)
+	return func() []api.LogLine {
+		j.tapped.Add(-1)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.taps, requestID)
+		slices.SortStableFunc(t.lines, func(a, b api.LogLine) int { return a.Time.Compare(b.Time) })
+		return t.lines
+	}
+}
+
+// flush writes what was added, in time order.
+func (j *journal) flush() error {
+	j.io.Lock()
+	defer j.io.Unlock()
+	j.mu.Lock()
+	buf, marks, dropped := j.buf, j.marks, j.dropped
+	j.buf, j.marks, j.dropped, j.dirty = nil, nil, 0, false
+	gone := j.gone
+	j.mu.Unlock()
+	if gone || len(buf) == 0 {
+		return nil
+	}
+	byTime := func(a, b mark) int { return cmp.Compare(a.time, b.time) }
+	if !slices.IsSortedFunc(marks, byTime) {
+		slices.SortStableFunc(marks, byTime)
+		sorted := make([]byte, 0, len(buf))
+		for _, m := range marks {
+			sorted = append(sorted, buf[m.start:m.end]...)
+		}
+		buf = sorted
+	}
+	if dropped > 0 {
+		buf = appendLine(buf, &api.LogLine{
+			Time: time.Now(), Function: j.name, Kind: "err", Level: "warn",
+			Text: fmt.Sprintf("%d log lines were dropped: the disk was too slow for them", dropped),
+		})
+	}
+	err := j.write(buf)
+	j.mu.Lock()
+	close(j.changed)
+	j.changed = make(chan struct{})
+	j.mu.Unlock()
+	return err
+}
+
+// write appends to the newest file, or to a new one when that is full. The
+// caller holds io.
+func (j *journal) write(buf []byte) error {
+	if j.file == nil {
+		if err := j.openFile(); err != nil {
+			return err
+		}
+	}
+	if j.size > 0 && j.size+int64(len(buf)) > logFileSize {
+		j.file.Close()
+		j.file = nil
+		j.number++
+		if err := j.openFile(); err != nil {
+			return err
+		}
+		if old := j.number - logFiles; old > 0 {
+			if err := os.Remove(j.path(old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	n, err := j.file.Write(buf)
+	j.size += int64(n)
+	return err
+}
+
+// openFile opens the newest file for appending. A last line that a crash cut
+// short is ended first.
+func (j *journal) openFile() error {
+	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+		return err
+	}
+	if j.number == 0 {
+		j.number = 1
+		if all := j.numbers(); len(all) > 0 {
+			j.number = all[len(all)-1]
+		}
+	}
+	f, err := os.OpenFile(j.path(j.number), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil && size > 0 {
+		last := []byte{0}
+		if _, err = f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
+			_, err = f.Write([]byte{'\n'})
+			size++
+		}
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	j.file, j.size = f, size
+	return nil
+}
+
+func (j *journal) path(number int) string {
+	return filepath.Join(j.dir, fmt.Sprintf("%08d.jsonl", number))
+}
+
+// numbers lists the files there are, from old to new.
+func (j *journal) numbers() []int {
+	entries, err := os.ReadDir(j.dir)
+	if err != nil {
+		return nil
+	}
+	var all []int
+	for _, e := range entries {
+		var n int
+		if _, err := fmt.Sscanf(e.Name(), "%08d.jsonl", &n); err == nil {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (j *journal) expire(now time.Time) error {
+	keep := time.Duration(j.retention.Load())
+	if keep == 0 {
+		return nil
+	}
+	j.io.Lock()
+	defer j.io.Unlock()
+	for _, n := range j.numbers() {
+		info, err := os.Stat(j.path(n))
+		if err != nil || now.Sub(info.ModTime()) < keep {
+			continue
+		}
+		if n == j.number && j.file != nil {
+			j.file.Close()
+			j.file = nil
+			j.number++ // a follower at the end of the old file goes on with this
+		}
+		if err := os.Remove(j.path(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *journal) close() {
+	j.mu.Lock()
+	if !j.gone {
+		j.gone = true
+		close(j.changed)
+	}
+	j.mu.Unlock()
+	j.io.Lock()
+	defer j.io.Unlock()
+	if j.file != nil {
+		j.file.Close()
+		j.file = nil
+	}
+}
+
+// A logQuery selects lines of a journal.
+type logQuery struct {
+	since  time.Time
+	follow bool
+}
+
+// read passes the selected lines to emit, each with its line feed. With follow
+// it goes on until ctx ends or the function is removed. Idle is called when
+// there is nothing more to read for the moment.
+func (j *journal) read(ctx context.Context, q logQuery, emit func([]byte) error, idle func() error) error {
+	if err := j.flush(); err != nil {
+		return err
+	}
+	r := &journalReader{journal: j, since: q.since}
+	defer r.close()
+	for {
+		j.mu.Lock()
+		changed, gone := j.changed, j.gone
+		j.mu.Unlock()
+		if err := r.drain(ctx, emit); err != nil {
+			return err
+		}
+		if !q.follow || gone {
+			return nil
+		}
+		if err := idle(); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// A journalReader is a place in the files of a journal.
+type journalReader struct {
+	*journal
+	since  time.Time
+	file   *os.File
+	number int
+	rest   []byte // a line not yet complete
+}
+
+func (r *journalReader) close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+}
+
+// drain emits every complete line there is.
+func (r *journalReader) drain(ctx context.Context, emit func([]byte) error) error {
+	for {
+		if r.file == nil && !r.next() {
+			return nil
+		}
+		buf := make([]byte, 64<<10)
+		for {
+			if ctx.Err() != nil {
+				return nil
+			}
+			n, err := r.file.Read(buf)
+			r.rest = append(r.rest, buf[:n]...)
+			if err := r.lines(emit); err != nil {
+				return err
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if !r.newer() {
+			return nil
+		}
+		r.file.Close()
+		r.file, r.rest = nil, nil
+	}
+}
+
+// next opens the oldest file after the last one.
+func (r *journalReader) next() bool {
+	for _, n := range r.numbers() {
+		if n <= r.number {
+			continue
+		}
+		info, err := os.Stat(r.path(n))
+		if err != nil {
+			continue
+		}
+		if !r.since.IsZero() && info.ModTime().Before(r.since) {
+			r.number = n
+			continue
+		}
+		if r.file, err = os.Open(r.path(n)); err == nil {
+			r.number = n
+			return true
+		}
+	}
+	return false
+}
+
+func (r *journalReader) newer() bool {
+	all := r.numbers()
+	return len(all) > 0 && all[len(all)-1] > r.number
+}
+
+func (r *journalReader) lines(emit func([]byte) error) error {
+	for {
+		i := bytes.IndexByte(r.rest, '\n')
+		if i < 0 {
+			return nil
+		}
+		line := r.rest[:i+1]
+		r.rest = r.rest[i+1:]
+		at, ok := timeOfLine(line)
+		if !ok || (!r.since.IsZero() && at.Before(r.since)) {
+			continue
+		}
+		if err := emit(line); err != nil {
+			return err
+		}
+	}
+}
+
+// timeOfLine reads the time at the start of a line as appendLine writes it. A
+// line that a crash cut short has none or no end.
+func timeOfLine(line []byte) (time.Time, bool) {
+	rest, ok := bytes.CutPrefix(line, []byte(`{"time":"`))
+	if !ok || !bytes.HasSuffix(line, []byte("}\n")) {
+		return time.Time{}, false
+	}
+	i := bytes.IndexByte(rest, '"')
+	if i < 0 {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(rest[:i]))
+	return t, err == nil
+}
