@@ -42,7 +42,7 @@ func Describe(t graph.Trigger) string {
 			note("filtered")
 		}
 	case t.Storage != nil:
-		words = "bucket " + t.Storage.Bucket
+		words = "storage " + t.Storage.Bucket
 		note("%s", strings.Join(t.Storage.Events, ", "))
 		if t.Storage.Prefix != "" || t.Storage.Suffix != "" {
 			note("%s*%s", t.Storage.Prefix, t.Storage.Suffix)

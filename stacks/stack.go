@@ -340,13 +340,15 @@ func (s *Stack) Import(ctx context.Context, deployment json.RawMessage) error {
 	return s.wrap("import", s.c.Engine.Import(ctx, s.c.ID, deployment))
 }
 
-// Unlock removes the lock and returns who held it, or nil when nobody did.
-func (s *Stack) Unlock(ctx context.Context) (*Holder, error) {
+// Locked returns who holds the stack, or nil.
+func (s *Stack) Locked(ctx context.Context) (*Holder, error) {
 	h, err := s.c.Engine.Lock(ctx, s.c.ID)
-	if err != nil || h == nil {
-		return nil, s.wrap("unlock", err)
-	}
-	return h, s.wrap("unlock", s.c.Engine.Unlock(ctx, s.c.ID))
+	return h, s.wrap("look at the lock of", err)
+}
+
+// Unlock takes the lock away from whoever holds it.
+func (s *Stack) Unlock(ctx context.Context) error {
+	return s.wrap("unlock", s.c.Engine.Unlock(ctx, s.c.ID))
 }
 
 // wrap adds the operation and the stack. What names the stack itself, and what
