@@ -11,10 +11,10 @@ var Handled = map[string]string{
 	"backend":    "tells the engine where the state lies",
 	"accept":     "silences differences of providers",
 
-	"functions.*.accept":             "silences differences of providers",
-	"functions.*.package.include[]":  "packed into the artifact",
-	"functions.*.package.exclude[]":  "left out of the artifact",
-	"functions.*.package.external[]": "shipped unbundled in the artifact",
+	"functions.*.accept":           "silences differences of providers",
+	"functions.*.package.include":  "packed into the artifact",
+	"functions.*.package.exclude":  "left out of the artifact",
+	"functions.*.package.external": "shipped unbundled in the artifact",
 }
 
 // NewFeatures returns a provider's table: its own entries and those of Handled.

@@ -136,6 +136,7 @@ type HostOptions struct {
 	Artifacts Artifacts    // to upload; entries may be missing when removing
 	Home      string       // folder of the machine-wide state, e.g. ~/.anyfaas
 	Command   []string     // how to start this program again: ["/usr/bin/anyfaas"]
+	Version   string       // of this program; a helper of another version is replaced, "" accepts any
 	Log       func(string) // progress worth showing; never nil
 }
 
@@ -144,6 +145,7 @@ type Target struct {
 	Service, Stage string
 	Home           string
 	Command        []string
+	Version        string         // see HostOptions
 	Outputs        map[string]any // stack outputs
 }
 

@@ -15,7 +15,8 @@ import (
 )
 
 // Inputs of a resource are a struct whose fields carry `pulumi:"name"` tags,
-// optionally followed by ",required". Zero fields are left out. A field is a
+// optionally followed by ",required". Zero fields and empty
+// lists and maps are left out. A field is a
 // string, int, bool, something with a text form, a value, a list of strings, a
 // map of any of these, or a pointer to such a struct. encode and decode are the
 // two directions; both hold for every inputs type.
@@ -87,12 +88,13 @@ func properties(in any) resource.PropertyMap {
 }
 
 // tree turns an inputs struct into maps, lists, strings, ints, bools and values,
-// without what is zero.
+// without what is zero or empty.
 func tree(in any) map[string]any {
 	m := map[string]any{}
 	v := reflect.Indirect(reflect.ValueOf(in))
 	for _, sf := range reflect.VisibleFields(v.Type()) {
-		if f := v.FieldByIndex(sf.Index); !sf.Anonymous && !f.IsZero() {
+		f := v.FieldByIndex(sf.Index)
+		if list := f.Kind() == reflect.Map || f.Kind() == reflect.Slice; !sf.Anonymous && !f.IsZero() && !(list && f.Len() == 0) {
 			name, _ := tag(sf)
 			m[name] = node(f)
 		}

@@ -27,10 +27,19 @@ type Provider struct{}
 var (
 	_ providers.Provider  = Provider{}
 	_ providers.Describer = Provider{}
+	_ providers.Host      = Provider{}
+	_ providers.Reviver   = Provider{}
+	_ providers.LogReader = Provider{}
+	_ providers.Invoker   = Provider{}
 )
 
 // Name returns "local".
 func (Provider) Name() string { return "local" }
+
+// Resources returns the server of this package's resource types.
+func (Provider) Resources(o providers.HostOptions) providers.ResourceServer {
+	return &server{artifacts: o.Artifacts, open: opener(o)}
+}
 
 // OwnerOf returns the function that a resource belongs to: the part of its name
 // before the first dot, for functions and their triggers.

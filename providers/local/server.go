@@ -2,10 +2,13 @@ package local
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -14,26 +17,10 @@ import (
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
 
-// A machine is what the server needs of the host process: its admin API.
-// Methods are called from several goroutines.
-type machine interface {
-	Status(ctx context.Context) (api.Status, error)
-	// Stack returns the stack's resources, or nil when there is no such stack.
-	Stack(ctx context.Context, stack string) (*api.StackState, error)
-	Put(ctx context.Context, stack string, kind api.Kind, name string, spec any) (api.Outputs, error)
-	// Get returns the resource, or nil when it is gone.
-	Get(ctx context.Context, stack string, kind api.Kind, name string) (*api.ResourceState, error)
-	Delete(ctx context.Context, stack string, kind api.Kind, name string) error
-	HasArtifact(ctx context.Context, sha256 string) (bool, error)
-	PutArtifact(ctx context.Context, sha256, file string) error
-}
-
 // A server serves the resource types of this package.
 type server struct {
 	artifacts providers.Artifacts
-	// open returns the running host. With start set it starts one when there
-	// is none; otherwise it returns nil then.
-	open func(ctx context.Context, start bool) (machine, error)
+	open      open
 
 	uploads sync.Mutex // one upload at a time; functions may share a package
 }
@@ -73,7 +60,20 @@ func (*server) Identity(r providers.Resource, in resource.PropertyMap) string {
 }
 
 func identity(stack string, k api.Kind, name string) string {
-	return stack + "/" + string(k) + "/" + name
+	return stack + "/" + string(k) + "/" + hostName(name)
+}
+
+// hostName is the name of a resource on the host, where names hold no slash and
+// have an end: "api.http.GET/orders" is "api.http.GET%2Forders". It keeps
+// distinct names distinct.
+func hostName(name string) string {
+	const longest = 200
+	name = strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
+	if len(name) <= longest {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.ToValidUTF8(name[:longest-17], "") + "~" + hex.EncodeToString(sum[:8])
 }
 
 // Create applies the resource; so does Update.
@@ -114,7 +114,7 @@ func (s *server) Read(ctx context.Context, r providers.Resource, in, outputs res
 	if err != nil {
 		return "", nil, nil, err
 	}
-	m, err := s.open(ctx, false)
+	m, err := s.open(ctx, ifKept)
 	if err != nil || m == nil {
 		return "", nil, nil, err
 	}
@@ -122,14 +122,12 @@ func (s *server) Read(ctx context.Context, r providers.Resource, in, outputs res
 	if f := decode(in, decoded); len(f) > 0 {
 		return "", nil, nil, fmt.Errorf("%s %q: %s %s", r.Type, r.Name, f[0].Property, f[0].Reason)
 	}
-	state, err := m.Get(ctx, decoded.stack(), k.api, r.Name)
+	state, err := m.Get(ctx, decoded.stack(), k.api, hostName(r.Name))
 	if err != nil || state == nil {
 		return "", nil, nil, err
 	}
 	id := identity(decoded.stack(), k.api, r.Name)
-	if outputs, err = s.outputs(ctx, m, decoded.stack(), k, state.Outputs); err != nil {
-		return "", nil, nil, err
-	}
+	outputs = resource.NewPropertyMapFromMap(state.Outputs)
 	asked := decoded.spec()
 	if err := decoded.read(state.Spec); err != nil {
 		return "", nil, nil, fmt.Errorf("%s %q: %w", r.Type, r.Name, err)
@@ -152,7 +150,7 @@ func (s *server) Delete(ctx context.Context, r providers.Resource, in, _ resourc
 	if !stack.IsString() {
 		return fmt.Errorf("%s %q: its inputs name no stack", r.Type, r.Name)
 	}
-	m, err := s.open(ctx, false)
+	m, err := s.open(ctx, ifKept)
 	if err != nil || m == nil {
 		return err
 	}
@@ -161,7 +159,7 @@ func (s *server) Delete(ctx context.Context, r providers.Resource, in, _ resourc
 			return err
 		}
 	}
-	return m.Delete(ctx, stack.StringValue(), k.api, r.Name)
+	return m.Delete(ctx, stack.StringValue(), k.api, hostName(r.Name))
 }
 
 // sweep deletes everything of a stack but its service, dependents first.
@@ -187,7 +185,7 @@ func (s *server) apply(ctx context.Context, k kind, r providers.Resource, in res
 	if f := decode(in, decoded); len(f) > 0 {
 		return nil, fmt.Errorf("%s %s", f[0].Property, f[0].Reason)
 	}
-	m, err := s.open(ctx, true)
+	m, err := s.open(ctx, always)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +194,11 @@ func (s *server) apply(ctx context.Context, k kind, r providers.Resource, in res
 			return nil, err
 		}
 	}
-	out, err := m.Put(ctx, decoded.stack(), k.api, r.Name, decoded.spec())
+	out, err := m.Put(ctx, decoded.stack(), k.api, hostName(r.Name), decoded.spec())
 	if err != nil {
 		return nil, err
 	}
-	return s.outputs(ctx, m, decoded.stack(), k, out)
+	return resource.NewPropertyMapFromMap(out), nil
 }
 
 // upload gives the host a function's package unless it has it.
@@ -218,19 +216,6 @@ func (s *server) upload(ctx context.Context, m machine, function, sha256 string)
 		return err
 	}
 	return m.PutArtifact(ctx, sha256, a.Path)
-}
-
-// outputs turns the host's answer into Pulumi outputs.
-func (s *server) outputs(ctx context.Context, m machine, stack string, k kind, out api.Outputs) (resource.PropertyMap, error) {
-	props := resource.NewPropertyMapFromMap(out)
-	if k.api == api.KindService {
-		status, err := m.Status(ctx)
-		if err != nil {
-			return nil, err
-		}
-		props["events"] = resource.NewProperty(status.Data + "/" + stack + "/events")
-	}
-	return props, nil
 }
 
 // unknown marks what only the host can tell.
