@@ -45,6 +45,9 @@ function toJSON(value) {
   })
 }
 
+// utf8 undoes that Node reads header bytes as Latin-1.
+const utf8 = (value) => Buffer.from(value, 'latin1').toString('utf8')
+
 export class Context {
   requestId
   clientIp
@@ -75,7 +78,7 @@ export class Context {
   }
 
   get params() {
-    return (this.#params ??= this.#rawParams === undefined ? {} : JSON.parse(this.#rawParams))
+    return (this.#params ??= this.#rawParams === undefined ? {} : JSON.parse(utf8(this.#rawParams)))
   }
 
   get deadline() {

@@ -122,6 +122,7 @@ export function serve(functions) {
     stopping = true
     server.close(() => process.exit(0))
     server.closeIdleConnections()
+    setInterval(() => server.closeIdleConnections(), 20) // those whose last answer is out by then
   })
   process.stdin.on('end', () => process.exit(0))
   process.stdin.on('error', () => process.exit(0))

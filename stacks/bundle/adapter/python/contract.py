@@ -1,5 +1,6 @@
 """What handlers see: requests, responses, events and the context."""
 
+import concurrent.futures
 import json
 import os
 import sys
@@ -11,6 +12,8 @@ from urllib.parse import parse_qs
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 THRESHOLD = LEVELS.get(os.environ.get("ANYFAAS_LOG_LEVEL", ""), LEVELS["info"])
 FUNCTION = os.environ.get("ANYFAAS_FUNCTION", "")
+# Files whose frames say nothing about the user's code.
+OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(concurrent.futures.__file__) + os.sep)
 PROVIDER = os.environ.get("ANYFAAS_PROVIDER", "local")
 
 
@@ -159,10 +162,17 @@ class Log:
 
 
 def describe(value):
-    """An exception with its traceback, or the value as text."""
-    if isinstance(value, BaseException):
-        return "".join(traceback.format_exception(type(value), value, value.__traceback__)).rstrip()
-    return str(value)
+    """An exception with its traceback, as far as it lies in the user's code, or
+    the value as text."""
+    if not isinstance(value, BaseException):
+        return str(value)
+    report = traceback.TracebackException.from_exception(value)
+    part = report
+    while part is not None:
+        theirs = [frame for frame in part.stack if not frame.filename.startswith(OURS)]
+        part.stack = traceback.StackSummary.from_list(theirs or part.stack)
+        part = part.__cause__ or part.__context__
+    return "".join(report.format()).rstrip()
 
 
 class Context:

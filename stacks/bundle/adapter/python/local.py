@@ -73,7 +73,7 @@ def main(handlers):
         raise SystemExit(f"{handlers['http'][0]} has http and event triggers: give an object with fetch and event, or name a handler for each in the manifest")
 
     worker = Worker(http, event, batch)
-    server = Server(os.environ.get("ANYFAAS_LISTENER", ""), worker.handle)
+    server = Server(os.environ.get("ANYFAAS_LISTENER", ""), worker.handle, lambda reason: contract.Log("").warn("bad request", error=reason))
     # A handler of its own thread, since the server takes a lock that the
     # interrupted main thread may hold.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.stop, daemon=True).start())
@@ -94,7 +94,7 @@ class Worker:
         ctx = Context(
             own.get("anyfaas-request-id") or str(uuid.uuid4()),
             float(own.get("anyfaas-deadline-ms") or 0),
-            json.loads(own["anyfaas-params"]) if "anyfaas-params" in own else None,
+            json.loads(own["anyfaas-params"].encode("latin-1")) if "anyfaas-params" in own else None,
             own.get("anyfaas-client-ip"),
             next((value for name, value in incoming.fields if name == "traceparent"), None),
         )

@@ -33,19 +33,18 @@ class Connection:
         server = self._server
         try:
             while True:
+                if not self._buffer and not self._wait() or not server.enter(self):
+                    return
+                close = True
                 try:
                     incoming = self._read()
+                    close = server.handle(incoming, self) or incoming.close
                 except BadRequest as error:
-                    self.reply("GET", 400, [("content-type", "text/plain")], str(error).encode(), True)
-                    return
-                if incoming is None or not server.enter(self):
-                    return
-                try:
-                    close = server.handle(incoming, self)
+                    server.refused(str(error))
+                    self.reply("GET", 400, [("content-type", "application/json")], b'{"message":"Bad Request"}', True)
                 finally:
-                    if server.leave(self):
-                        return
-                if close or incoming.close:
+                    close = server.leave(self) or close
+                if close:
                     return
         except (ConnectionError, TimeoutError, OSError):
             pass  # the host went away, or gave up on this call
@@ -66,15 +65,16 @@ class Connection:
             raise ConnectionError("closed in the middle of a request")
         self._buffer += data
 
+    def _wait(self):
+        """Waits for the next request; false at the end of the connection."""
+        self._buffer = self._sock.recv(65536)
+        return len(self._buffer) > 0
+
     def _read(self):
-        """The next request, or None at the end of the connection."""
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             if len(self._buffer) > LONGEST_HEAD:
                 raise BadRequest("the request head is too long")
-            data = self._sock.recv(65536)
-            if not data:
-                return None
-            self._buffer = self._buffer + data if self._buffer else data
+            self._more()
         head, self._buffer = self._buffer[:end].decode("latin-1"), self._buffer[end + 4 :]
         lines = head.split("\r\n")
         request = Incoming()
@@ -190,10 +190,12 @@ class Connection:
 
 class Server:
     """Listens on "unix:/path" or "host:port". handle(incoming, connection) answers
-    a request and returns true to close the connection."""
+    a request and returns true to close the connection; refused(reason) is told of
+    requests that cannot be read."""
 
-    def __init__(self, listener, handle):
+    def __init__(self, listener, handle, refused):
         self.handle = handle
+        self.refused = refused
         self._lock = threading.Lock()
         self._idle = set()
         self._busy = 0
@@ -236,6 +238,11 @@ class Server:
         with self._lock:
             self._stopping = True
             idle, finished = list(self._idle), self._busy == 0
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept, which close does not
+        except OSError:
+            pass
+        self._socket.close()
         for connection in idle:
             connection.hang_up()
         if finished:
