@@ -98,9 +98,6 @@ func (compactJSON) Unmarshal(data []byte, v any) error { return json.Unmarshal(d
 // writeCheckpoint replaces the file of the stack. The one before it stays beside
 // it as .bak, as with Pulumi.
 func writeCheckpoint(ctx context.Context, s store, id stacks.ID, data []byte) error {
-	if err := ensureMeta(ctx, s); err != nil {
-		return err
-	}
 	old, previous, err := findCheckpoint(ctx, s, id)
 	if err != nil {
 		return err

@@ -238,6 +238,15 @@ func (n *narrator) close(ok bool) {
 		n.say("error", n.held[urn], urn)
 	}
 	n.held = map[resource.URN]string{}
+	// The engine adds that the operation failed as a whole. That is news only
+	// when nothing else was said.
+	severity := "debug"
+	if ok {
+		severity = "error"
+	}
+	for _, text := range n.general {
+		n.say(severity, text, "")
+	}
 }
 
 // result is what the run did, or would do.

@@ -24,7 +24,7 @@ import (
 // cloud is a ResourceServer whose resources are files in a folder, so that they
 // outlive a killed process. Its types are fake:index:Thing, fake:index:Table,
 // which holds data, and fake:index:Unique, of which only one may exist per name.
-// A changed "name" replaces a resource.
+// A changed "name" or "generation" replaces a resource.
 type cloud struct {
 	dir string
 	// before is called ahead of every real change and may fail or block it.
@@ -59,6 +59,10 @@ func (c *cloud) Diff(_ context.Context, r providers.Resource, oldIn, _, in resou
 	if slices.Contains(d.Changed, "name") {
 		d.Replace = []string{"name"}
 	}
+	if slices.Contains(d.Changed, "generation") {
+		d.Replace = append(d.Replace, "generation")
+	}
+	slices.Sort(d.Replace)
 	d.DeleteBeforeReplace = r.Type == "fake:index:Unique"
 	return d, nil
 }

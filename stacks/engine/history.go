@@ -67,6 +67,34 @@ func recordHistory(ctx context.Context, s store, id stacks.ID, u stacks.Update, 
 	return s.Write(ctx, prefix+".history.json", data)
 }
 
+// keepCopies is how many whole copies of a state are kept in the history and how
+// many as backups. The entries of the history themselves, which are small, stay.
+const keepCopies = 50
+
+// prune removes the oldest copies of the state. Without it, the states of a
+// stack that is deployed all day would fill the disk.
+func prune(ctx context.Context, s store, id stacks.ID) error {
+	for _, root := range []string{historyRoot(id), backupRoot(id)} {
+		list, err := s.List(ctx, root)
+		if err != nil {
+			return err
+		}
+		var copies []string
+		for _, e := range list {
+			if !strings.Contains(e.Key, ".history.json") {
+				copies = append(copies, e.Key)
+			}
+		}
+		for len(copies) > keepCopies {
+			if err := s.Delete(ctx, copies[0]); err != nil {
+				return err
+			}
+			copies = copies[1:]
+		}
+	}
+	return nil
+}
+
 func updateKind(operation string) apitype.UpdateKind {
 	switch operation {
 	case opRemove:

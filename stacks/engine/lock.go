@@ -58,6 +58,9 @@ type lock struct {
 // was taken over, if any. The error is a *stacks.LockedError when somebody else
 // holds it.
 func acquire(ctx context.Context, s store, id stacks.ID, operation string) (l *lock, replaced *stacks.Holder, err error) {
+	if err := ensureMeta(ctx, s); err != nil {
+		return nil, nil, err
+	}
 	self, err := thisProcess()
 	if err != nil {
 		return nil, nil, err

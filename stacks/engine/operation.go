@@ -178,7 +178,14 @@ func (r *run) refuseDataLoss(ctx context.Context) error {
 			said = append(said, m)
 		}
 	}), r.program, opPreview)
-	if err := r.drive(ctx, plan, nil, true); err != nil {
+	// The engine marks the states it plans with; the run needs unmarked ones.
+	dry := *r
+	var err error
+	if dry.snapshot, err = decode(ctx, r.base.deployment, r.engine.ring); err != nil {
+		return err
+	}
+	dry.snapshot.PendingOperations = nil
+	if err := dry.drive(ctx, plan, nil, true); err != nil {
 		for _, m := range said {
 			r.narrator.sink.Event(m)
 		}
@@ -273,7 +280,7 @@ func (r *run) finish(ctx context.Context, runErr error) error {
 	if _, err := backUp(ctx, r.store, r.id, now); err != nil {
 		return fmt.Errorf("backup of the state: %w", err)
 	}
-	return nil
+	return prune(ctx, r.store, r.id)
 }
 
 // drive runs the engine once and tells n what happens. All events come from the

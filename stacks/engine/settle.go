@@ -206,7 +206,8 @@ func undo(ctx context.Context, s providers.ResourceServer, res *resource.State, 
 		return true, nil
 	}
 	for _, k := range known {
-		if k.Type == res.Type && string(k.ID) == about.ID {
+		// What waits to be replaced is deleted already and only still listed.
+		if k.Type == res.Type && string(k.ID) == about.ID && !k.PendingReplacement {
 			return false, nil // recorded as existing under that id: not an orphan
 		}
 	}

@@ -179,14 +179,27 @@ func folderOf(projectDir, rest string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// ensureMeta writes the file that tells Pulumi which layout the state has.
+// ensureMeta writes the file that tells Pulumi which layout the state has, and
+// refuses a state of another layout.
 func ensureMeta(ctx context.Context, s store) error {
-	_, err := s.Read(ctx, metaKey)
+	data, err := s.Read(ctx, metaKey)
 	if err == nil {
+		if v := strings.TrimSpace(string(data)); v != "version: 1" {
+			return fmt.Errorf("the state has a layout (%s) that this program does not know", v)
+		}
 		return nil
 	}
 	if !isGone(err) {
 		return err
+	}
+	list, err := s.List(ctx, stacksRoot)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !strings.Contains(strings.TrimPrefix(e.Key, stacksRoot), "/") {
+			return fmt.Errorf("the state has Pulumi's old layout, with %s; run `pulumi state upgrade` first", e.Key)
+		}
 	}
 	if err := s.Create(ctx, metaKey, []byte("version: 1\n")); err != nil && !isThere(err) {
 		return err
