@@ -113,27 +113,38 @@ func (b *builder) handlers(fn *graph.Function, f *field) {
 		}
 		return
 	}
-	for _, part := range []struct {
-		key     string
-		to      *string
-		wanted  bool
-		trigger string
-	}{
+	parts := []handlerPart{
 		{"http", &fn.HTTPHandler, web, "http triggers"},
 		{"event", &fn.EventHandler, events || !web, "triggers other than http"},
-	} {
-		k := h.value.field(part.key)
-		switch {
-		case k != nil && part.wanted:
-			b.checkHandler(fn, k)
-			*part.to = k.value.text
-		case k != nil:
-			b.checkHandler(fn, k)
-			b.warnf(k, "unused-handler", "function %q has no %s, so this handler is never called", f.key, part.trigger).Hint = "remove the handler, or add the trigger"
-		case len(fn.Triggers) > 0 && part.wanted:
-			b.errorf(h, "missing-handler", "function %q has %s but no handler.%s", f.key, part.trigger, part.key).Hint = "add handler." + part.key
+	}
+	missing := false
+	for _, part := range parts {
+		if part.wanted && len(fn.Triggers) > 0 && h.value.field(part.key) == nil {
+			missing = true
+			b.errorf(h, "missing-handler", "function %q has %s but no handler.%s", f.key, part.triggers, part.key).Hint = "add handler." + part.key
 		}
 	}
+	for _, part := range parts {
+		k := h.value.field(part.key)
+		if k == nil {
+			continue
+		}
+		b.checkHandler(fn, k)
+		switch {
+		case part.wanted:
+			*part.to = k.value.text
+		case !missing:
+			b.warnf(k, "unused-handler", "function %q has no %s, so this handler is never called", f.key, part.triggers).Hint = "remove the handler, or add the trigger"
+		}
+	}
+}
+
+// A handlerPart is one of the two handlers a function can have.
+type handlerPart struct {
+	key      string
+	to       *string
+	wanted   bool
+	triggers string
 }
 
 var exportText = regexp.MustCompile(`^[^.]*[^./\\](?:\.[^.]+)*\.[A-Za-z_$][A-Za-z0-9_$]*$`)
