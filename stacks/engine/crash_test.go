@@ -31,6 +31,7 @@ type job struct {
 	Remove bool
 	Pause  time.Duration // of every change, before and after it is made
 	Hold   bool          // stop for good in the first change
+	HoldAt string        // stop for good once this resource has been changed
 }
 
 // thingSpec is a thing that can be sent to another process.
@@ -84,7 +85,13 @@ func child(text string) error {
 		time.Sleep(j.Pause)
 		return nil
 	}
-	c.after = func(string, providers.Resource) { time.Sleep(j.Pause) }
+	c.after = func(_ string, r providers.Resource) {
+		if r.Name == j.HoldAt {
+			fmt.Println("holding")
+			select {}
+		}
+		time.Sleep(j.Pause)
+	}
 	e, err := engine.New(engine.Options{ProjectDir: j.Dir, Env: func(string) string { return "" }})
 	if err != nil {
 		return err

@@ -264,8 +264,36 @@ func newWorld(t testing.TB) *world {
 	if err := os.Mkdir(cloudDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	for name, data := range keys(t) {
+		writeFile(t, filepath.Join(dir, ".anyfaas", "state", name), data)
+	}
 	return &world{Engine: open(t, engine.Options{ProjectDir: dir}), dir: dir, cloud: &cloud{dir: cloudDir}}
 }
+
+// keys are the key files of a state. Working a key out takes a quarter of a
+// second, so the tests share one.
+var keys = func() func(testing.TB) map[string][]byte {
+	var once sync.Once
+	files := map[string][]byte{}
+	return func(t testing.TB) map[string][]byte {
+		t.Helper()
+		once.Do(func() {
+			dir := t.TempDir()
+			e := open(t, engine.Options{ProjectDir: dir})
+			if err := e.SetSecret(t.Context(), testID, "ANY", providers.NewSecret("x")); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"key", "key.derived"} {
+				data, err := os.ReadFile(filepath.Join(dir, ".anyfaas", "state", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				files[name] = data
+			}
+		})
+		return files
+	}
+}()
 
 func open(t testing.TB, o engine.Options) *engine.Engine {
 	t.Helper()
