@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/anyfaas/anyfaas/manifest/graph"
+	"github.com/anyfaas/anyfaas/stacks/event"
 )
 
 // Describe says what starts a function, in the manifest's own words:
@@ -76,4 +77,70 @@ func duration(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// triggerKinds are the kinds that graph.Trigger.Kind returns.
+var triggerKinds = []string{"http", "schedule", "queue", "topic", "storage", "stream", "table", "event"}
+
+// Part names a resource of a function in the manifest's words, as far as its
+// logical name "<function>.<kind>.<what>" tells: "GET /orders", "queue jobs".
+// The kind is "" for a name of another form.
+func Part(function, name string) (words, kind string) {
+	rest, ok := strings.CutPrefix(name, function+".")
+	if !ok {
+		return name, ""
+	}
+	kind, what, _ := strings.Cut(rest, ".")
+	if i := strings.IndexByte(what, '/'); kind == "http" && i > 0 {
+		method := what[:i]
+		if method == "*" {
+			method = "ANY"
+		}
+		return method + " " + what[i:], kind
+	}
+	return strings.TrimSpace(kind + " " + what), kind
+}
+
+// stackType is the resource that stands for the stack itself.
+const stackType = "pulumi:pulumi:Stack"
+
+// Label names a resource as the manifest does: "api", "queue jobs",
+// "api GET /orders".
+func Label(r event.Resource) string {
+	switch {
+	case r.Type == stackType:
+		return "stack"
+	case r.Function != "" && r.Name == r.Function:
+		return r.Function
+	case r.Function != "":
+		return r.Function + " " + PartOf(r)
+	}
+	kind := kindOf(r.Type)
+	if kind == r.Name || r.Name == "" {
+		return kind
+	}
+	return kind + " " + r.Name
+}
+
+// PartOf names a resource inside its function: "GET /orders", "queue jobs".
+func PartOf(r event.Resource) string {
+	words, kind := Part(r.Function, r.Name)
+	if kind == "" {
+		return kindOf(r.Type)
+	}
+	return words
+}
+
+// kindOf is the last part of a type token in small words:
+// "anyfaas-local:index:QueueConsumer" is "queue consumer".
+func kindOf(typ string) string {
+	typ = typ[strings.LastIndexAny(typ, ":/")+1:]
+	var b strings.Builder
+	for i, r := range typ {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
 }

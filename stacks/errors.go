@@ -23,11 +23,15 @@ func (e *LockedError) Error() string {
 		e.ID, e.Holder.Command, e.Holder.User, e.Holder.Host, e.Holder.PID, e.Holder.Since.Format(time.RFC3339))
 }
 
-// A DataLossError lists stateful resources an operation would delete or replace.
+// A DataLossError lists stateful resources an operation would delete or replace,
+// by URN when it comes from an Engine and by Label when it comes from a Stack.
 type DataLossError struct{ Resources []string }
 
 func (e *DataLossError) Error() string {
-	return fmt.Sprintf("%d resources with data would be lost", len(e.Resources))
+	if len(e.Resources) == 1 {
+		return "the data of 1 resource would be lost"
+	}
+	return fmt.Sprintf("the data of %d resources would be lost", len(e.Resources))
 }
 
 // String returns "service/stage (provider)".

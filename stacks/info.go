@@ -1,14 +1,12 @@
 package stacks
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"maps"
 	"slices"
 	"time"
 
-	"github.com/anyfaas/anyfaas/manifest/graph"
 	"github.com/anyfaas/anyfaas/providers"
 )
 
@@ -21,15 +19,15 @@ type Info struct {
 	Updated   time.Time
 }
 
-// A FunctionInfo is one deployed function. What only the manifest knows is
-// empty when there is none.
+// A FunctionInfo is one deployed function, as recorded. What a provider does not
+// record in the manifest's words is empty.
 type FunctionInfo struct {
 	Name     string   `json:"name"`
 	Runtime  string   `json:"runtime,omitempty"`
-	Memory   int      `json:"memory,omitempty"`  // MiB
-	Timeout  string   `json:"timeout,omitempty"` // Go duration
+	Memory   string   `json:"memory,omitempty"`  // "512MB"
+	Timeout  string   `json:"timeout,omitempty"` // "15s"
 	URL      string   `json:"url,omitempty"`
-	Triggers []string `json:"triggers"` // in the manifest's words; see Describe
+	Triggers []string `json:"triggers"` // sorted; see Part
 }
 
 // Info returns the stack as recorded, or ErrNotDeployed.
@@ -42,35 +40,43 @@ func (s *Stack) Info(ctx context.Context) (Info, error) {
 	if info.Outputs == nil {
 		info.Outputs = map[string]any{}
 	}
-	functions := map[string]FunctionInfo{}
+	functions := map[string]*FunctionInfo{}
 	for _, r := range st.Resources {
-		if r.Type == "pulumi:pulumi:Stack" {
+		if r.Type == stackType {
 			continue
 		}
 		info.Resources = append(info.Resources, r)
-		if owner := s.Owner(r.URN); owner != "" {
-			functions[owner] = s.function(owner, info.Outputs)
+		owner := s.Owner(r.URN)
+		if owner == "" {
+			continue
 		}
+		f := functions[owner]
+		if f == nil {
+			f = &FunctionInfo{Name: owner, Triggers: []string{}}
+			f.URL, _ = info.Outputs[owner+".url"].(string)
+			functions[owner] = f
+		}
+		f.add(r)
 	}
-	info.Functions = slices.SortedFunc(maps.Values(functions), func(a, b FunctionInfo) int { return cmp.Compare(a.Name, b.Name) })
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		slices.Sort(functions[name].Triggers)
+		info.Functions = append(info.Functions, *functions[name])
+	}
 	return info, nil
 }
 
-func (s *Stack) function(name string, outputs map[string]any) FunctionInfo {
-	fi := FunctionInfo{Name: name, Triggers: []string{}}
-	fi.URL, _ = outputs[name+".url"].(string)
-	var f *graph.Function
-	if s.c.Graph != nil {
-		f = s.c.Graph.Function(name)
+// add takes in what one of the function's resources tells.
+func (f *FunctionInfo) add(r Resource) {
+	if r.Name == f.Name {
+		f.Runtime, _ = r.Inputs["runtime"].(string)
+		f.Memory, _ = r.Inputs["memory"].(string)
+		f.Timeout, _ = r.Inputs["timeout"].(string)
+		return
 	}
-	if f == nil {
-		return fi
+	words, kind := Part(f.Name, r.Name)
+	if slices.Contains(triggerKinds, kind) {
+		f.Triggers = append(f.Triggers, words)
 	}
-	fi.Runtime, fi.Memory, fi.Timeout = f.Runtime.String(), f.MemoryMB, f.Timeout.String()
-	for _, t := range f.Triggers {
-		fi.Triggers = append(fi.Triggers, Describe(t))
-	}
-	return fi
 }
 
 // Invoke calls a deployed function directly.
@@ -128,6 +134,6 @@ func (s *Stack) known(ctx context.Context, function string) (providers.Target, e
 	}
 	return providers.Target{
 		Service: s.c.ID.Service, Stage: s.c.ID.Stage,
-		Home: s.c.Home, Command: s.c.Command, Outputs: st.Outputs,
+		Home: s.c.Home, Command: s.c.Command, Version: s.c.Version, Outputs: st.Outputs,
 	}, nil
 }

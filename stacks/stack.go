@@ -41,6 +41,7 @@ type Config struct {
 	Build    Build
 	Home     string   // see providers.HostOptions
 	Command  []string // see providers.HostOptions
+	Version  string   // see providers.HostOptions
 }
 
 // A Stack is one service in one stage on one provider, and all that can be done
@@ -49,6 +50,7 @@ type Config struct {
 type Stack struct {
 	c         Config
 	artifacts providers.Artifacts // of all functions, once built
+	findings  diag.List           // warnings of the build
 }
 
 // New returns the stack of c. It does no I/O.
@@ -82,7 +84,7 @@ func (s *Stack) Build(ctx context.Context, functions []string, sink event.Sink) 
 		return nil, nil, s.wrap("package", ErrNoManifest)
 	}
 	if s.artifacts != nil {
-		return s.artifacts, nil, nil
+		return s.artifacts, s.findings, nil
 	}
 	out := newSerial(sink)
 	arts, list, err := s.c.Build(ctx, s.c.Graph, functions, func(b event.Building) { out.Event(b) })
@@ -95,9 +97,15 @@ func (s *Stack) Build(ctx context.Context, functions []string, sink event.Sink) 
 		return nil, list, nil
 	}
 	if functions == nil {
-		s.artifacts = arts
+		s.artifacts, s.findings = arts, list
 	}
 	return arts, list, nil
+}
+
+// Findings are the warnings about the manifest so far: those of Check, and of
+// the build once there was one.
+func (s *Stack) Findings() diag.List {
+	return append(s.Check(), s.findings...).Sorted()
 }
 
 // PreviewOptions of a preview. The zero value previews the whole stack.
@@ -105,7 +113,8 @@ type PreviewOptions struct {
 	Function string // only this function and what it needs new
 }
 
-// Preview tells what Deploy would do. Nothing is changed.
+// Preview tells what Deploy would do. Nothing is changed. Warnings about the
+// manifest are not in the result but in Findings.
 func (s *Stack) Preview(ctx context.Context, o PreviewOptions, sink event.Sink) (Result, error) {
 	op := s.begin(ctx, sink)
 	defer op.end()
@@ -201,9 +210,6 @@ func (s *Stack) program(ctx context.Context, sink event.Sink) (Program, []string
 	}
 	p := s.recorded(sink)
 	p.Run = s.c.Provider.Program(s.c.Graph, providers.Inputs{Artifacts: arts, Secrets: secrets})
-	for _, d := range list {
-		warnings = append(warnings, d.String())
-	}
 	return p, warnings, nil
 }
 
@@ -215,7 +221,7 @@ func (s *Stack) recorded(sink event.Sink) Program {
 	}
 	if h, ok := s.c.Provider.(providers.Host); ok {
 		p.InProcess = append(p.InProcess, h.Resources(providers.HostOptions{
-			Artifacts: s.artifacts, Home: s.c.Home, Command: s.c.Command,
+			Artifacts: s.artifacts, Home: s.c.Home, Command: s.c.Command, Version: s.c.Version,
 			Log: func(text string) { sink.Event(event.Message{Severity: "info", Text: text}) },
 		}))
 	}
@@ -363,5 +369,19 @@ func (s *Stack) wrap(operation string, err error) error {
 	if _, ok := errors.AsType[*InvalidError](err); ok {
 		return err
 	}
+	if e, ok := errors.AsType[*DataLossError](err); ok {
+		err = s.labelled(e)
+	}
 	return fmt.Errorf("%s %s: %w", operation, s.c.ID, err)
+}
+
+// labelled names the resources of e in the manifest's words.
+func (s *Stack) labelled(e *DataLossError) *DataLossError {
+	out := &DataLossError{Resources: slices.Clone(e.Resources)}
+	for i, r := range out.Resources {
+		if u := resource.URN(r); u.IsValid() {
+			out.Resources[i] = Label(event.Resource{URN: r, Type: string(u.Type()), Name: u.Name(), Function: s.Owner(r)})
+		}
+	}
+	return out
 }

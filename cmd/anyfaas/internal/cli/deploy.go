@@ -50,7 +50,7 @@ func newDeploy() *command {
 }
 
 func deploy(ctx context.Context, c call, o deployOptions) error {
-	if err := c.mustAsk("deploy", o.Yes); err != nil {
+	if err := c.mustAsk("deploy", "anyfaas preview", o.Yes); err != nil {
 		return err
 	}
 	s, err := c.open()
@@ -62,8 +62,6 @@ func deploy(ctx context.Context, c call, o deployOptions) error {
 		if err != nil || !goOn {
 			return err
 		}
-	} else if list := s.Check(); !list.HasErrors() {
-		c.tell(list)
 	}
 	sink, stop := c.progress()
 	r, err := s.Deploy(ctx, stacks.DeployOptions{
@@ -73,7 +71,8 @@ func deploy(ctx context.Context, c call, o deployOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Yes {
+	if o.Yes { // otherwise the review has told them
+		c.tell(s.Findings())
 		c.warn(r.Warnings)
 	}
 	return c.deployed(s, r)
@@ -140,13 +139,14 @@ func list[T any](l []T) []T {
 	return l
 }
 
-// mustAsk refuses a change that nobody can be asked about.
-func (c call) mustAsk(what string, yes bool) error {
+// mustAsk refuses a change that nobody can be asked about; look is the command
+// that shows beforehand what it is about.
+func (c call) mustAsk(what, look string, yes bool) error {
 	if yes || c.asks() {
 		return nil
 	}
 	return &usageError{
 		text: what + " has nobody to ask: this is no terminal",
-		hint: "look at `anyfaas preview`, then say yes beforehand:\n    anyfaas " + what + " --yes",
+		hint: "look at `" + look + "`, then say yes beforehand:\n    anyfaas " + what + " --yes",
 	}
 }

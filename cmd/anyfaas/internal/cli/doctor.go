@@ -80,7 +80,7 @@ func writeFindings(c call, found []finding) {
 	for _, f := range found {
 		text := f.Text
 		if f.Hint != "" {
-			text += "\n" + strings.Repeat(" ", 20) + f.Hint
+			text += "\n" + strings.Repeat(" ", 21) + f.Hint
 		}
 		rows = append(rows, [2]string{fmt.Sprintf("%-8s %-8s", f.State, f.Check), text})
 	}

@@ -107,7 +107,7 @@ func (s *session) hint(err error) string {
 			return h
 		}
 		if len(e.Known) > 0 {
-			return "there is " + alternatives(e.Known)
+			return "the functions are " + all(e.Known)
 		}
 		return ""
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/anyfaas/anyfaas/stacks"
@@ -42,10 +43,7 @@ func info(ctx context.Context, c call) error {
 		fmt.Fprint(c.Stdout, "\nFunctions:\n")
 	}
 	for _, f := range i.Functions {
-		var facts []string
-		if f.Runtime != "" {
-			facts = append(facts, f.Runtime, fmt.Sprintf("%d MB", f.Memory), f.Timeout)
-		}
+		facts := slices.DeleteFunc([]string{f.Runtime, f.Memory, f.Timeout}, func(s string) bool { return s == "" })
 		fmt.Fprintf(c.Stdout, "  %s\n", strings.TrimRight(fmt.Sprintf("%-14s %s", f.Name, strings.Join(facts, ", ")), " "))
 		for _, t := range f.Triggers {
 			fmt.Fprintf(c.Stdout, "    %s\n", t)

@@ -99,9 +99,18 @@ func initProject(c call, o initOptions) error {
 	if o.Folder != "." {
 		next = append(next, "cd "+o.Folder)
 	}
-	next = append(next, "anyfaas deploy", "anyfaas logs FUNCTION --follow", "anyfaas remove")
+	next = append(next, "anyfaas deploy", "anyfaas logs "+firstFunction(c, o.Folder)+" --follow", "anyfaas remove")
 	fmt.Fprintf(c.Stderr, "\nnext:\n    %s\n", strings.Join(next, "\n    "))
 	return nil
+}
+
+// firstFunction names a function of the project in folder.
+func firstFunction(c call, folder string) string {
+	c.Dir, c.file = c.abs(folder), ""
+	if g, _ := c.load(); g != nil && len(g.Functions) > 0 {
+		return g.Functions[0].Name
+	}
+	return "FUNCTION"
 }
 
 func templateNames() []string {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -113,6 +114,7 @@ func (c call) payload(arg string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read data: %w", err)
 	}
+	data = bytes.TrimSpace(data)
 	if !json.Valid(data) {
 		return nil, &usageError{text: from + " holds no JSON", hint: `a text is JSON in quotes: --data '"text"'`}
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/anyfaas/anyfaas/cmd/anyfaas/internal/view"
 	"github.com/anyfaas/anyfaas/stacks"
@@ -76,23 +75,25 @@ func preview(ctx context.Context, c call, o previewOptions) error {
 	return err
 }
 
-// plan previews s, showing progress, and tells warnings. Warnings about the
-// manifest come with their lines.
+// plan previews s, showing progress. Warnings about the manifest are told with
+// their lines, and are in the plan too for those who read that alone.
 func (c call) plan(ctx context.Context, s *stacks.Stack, function string) (view.Plan, error) {
-	if list := s.Check(); !list.HasErrors() {
-		c.tell(list)
-	}
 	sink, stop := c.progress()
 	r, err := s.Preview(ctx, stacks.PreviewOptions{Function: function}, sink)
 	stop()
 	if err != nil {
 		return view.Plan{}, err
 	}
+	c.tell(s.Findings())
 	id := s.ID()
-	return view.Plan{
+	p := view.Plan{
 		Service: id.Service, Stage: id.Stage, Provider: id.Provider, Graph: s.Graph(),
 		Changes: r.Changes, Counts: r.Counts, Warnings: r.Warnings,
-	}, nil
+	}
+	for _, d := range s.Findings() {
+		p.Notes = append(p.Notes, d.String())
+	}
+	return p, nil
 }
 
 // style is how to write to a stream that is a terminal or not.
@@ -102,6 +103,3 @@ func (c call) style(terminal bool) view.Style {
 		Verbose: c.verbose,
 	}
 }
-
-// nothing says that a stack is as the manifest wants it.
-func nothing(id stacks.ID) string { return fmt.Sprintf("%s is up to date", id) }

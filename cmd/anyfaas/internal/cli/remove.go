@@ -33,7 +33,7 @@ func newRemove() *command {
 }
 
 func remove(ctx context.Context, c call, o removeOptions) error {
-	if err := c.mustAsk("remove", o.Yes); err != nil {
+	if err := c.mustAsk("remove", "anyfaas info", o.Yes); err != nil {
 		return err
 	}
 	s, err := c.openRecorded()

@@ -148,7 +148,7 @@ func newStackUnlock() *command {
 
 func stackUnlock(ctx context.Context, c call) error {
 	yes := c.flags.Bool("yes")
-	if err := c.mustAsk("stack unlock", yes); err != nil {
+	if err := c.mustAsk("stack unlock", "anyfaas stack list", yes); err != nil {
 		return err
 	}
 	s, err := c.openRecorded()

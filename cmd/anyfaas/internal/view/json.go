@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/anyfaas/anyfaas/stacks/event"
 )
@@ -12,7 +13,7 @@ func PlanJSON(w io.Writer, p Plan) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	changes, warnings := p.Changes, p.Warnings
+	changes, warnings := p.Changes, slices.Concat(p.Warnings, p.Notes)
 	if changes == nil {
 		changes = []event.Change{}
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/anyfaas/anyfaas/stacks/event"
@@ -32,9 +33,10 @@ func PlanMarkdown(w io.Writer, p Plan) error {
 			return fmt.Sprintf("| %s | `%s` | %s |\n", word(g.op), code(g.title), inline(cut(strings.Join(g.details, ", "), 1000)))
 		}, "| | | … and %d more |\n")
 	}
-	for i, warning := range p.Warnings {
+	warnings := slices.Concat(p.Warnings, p.Notes)
+	for i, warning := range warnings {
 		if b.Len() > markdownLimit*2/3 {
-			fmt.Fprintf(&b, "\n> … and %d more warnings\n", len(p.Warnings)-i)
+			fmt.Fprintf(&b, "\n> … and %d more warnings\n", len(warnings)-i)
 			break
 		}
 		fmt.Fprintf(&b, "\n> **Warning:** %s\n", inline(cut(warning, 1000)))
@@ -84,7 +86,7 @@ func resource(c event.Change) string {
 	fmt.Fprintf(&b, "%s %s %s %s%s\n", sign, c.Op, code(c.Type), code(c.Name), lost)
 	for _, p := range c.Diff {
 		for _, q := range leaves(p) {
-			fmt.Fprintf(&b, "!     %s: %s → %s\n", code(q.Path), code(text(orNull(q.Old))), code(text(orNull(q.New))))
+			fmt.Fprintf(&b, "!     %s: %s → %s\n", code(q.Path), code(text(q.Old)), code(text(q.New)))
 		}
 	}
 	return b.String()

@@ -6,7 +6,6 @@ package view
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/anyfaas/anyfaas/manifest/graph"
 	"github.com/anyfaas/anyfaas/stacks"
@@ -21,6 +20,7 @@ type Plan struct {
 	Changes  []event.Change // everything but Same
 	Counts   map[event.Op]int
 	Warnings []string
+	Notes    []string // findings about the manifest; text leaves them out, as commands show them with their lines
 }
 
 // Lost returns the stateful resources whose data would go, as "queue jobs".
@@ -28,7 +28,7 @@ func (p Plan) Lost() []string {
 	var lost []string
 	for _, c := range p.Changes {
 		if c.DataLoss {
-			lost = append(lost, label(c.Resource))
+			lost = append(lost, stacks.Label(c.Resource))
 		}
 	}
 	return lost
@@ -71,7 +71,7 @@ func (p Plan) groups() []group {
 			functions[c.Function] = append(functions[c.Function], c)
 			continue
 		}
-		g := group{op: c.Op, title: label(c.Resource), lost: c.DataLoss, changes: []event.Change{c}}
+		g := group{op: c.Op, title: stacks.Label(c.Resource), lost: c.DataLoss, changes: []event.Change{c}}
 		if c.Op == event.Update || c.Op == event.Replace {
 			g.details = settings(c.Diff)
 		}
@@ -89,7 +89,7 @@ func (p Plan) groups() []group {
 	return out
 }
 
-// stackType is the resource that stands for the stack itself.
+// stackType is the resource that stands for the stack itself: never shown.
 const stackType = "pulumi:pulumi:Stack"
 
 // function makes one line of the changes of a function.
@@ -112,11 +112,11 @@ func (p Plan) function(name string, changes []event.Change) group {
 		case c.Op == event.Update, c.Op == event.Replace:
 			words := settings(c.Diff)
 			if !own && len(words) > 0 {
-				words[0] = part(c.Resource) + ": " + words[0]
+				words[0] = stacks.PartOf(c.Resource) + ": " + words[0]
 			}
 			g.details = append(g.details, words...)
 		case !own:
-			g.details = append(g.details, symbol(c.Op)+" "+part(c.Resource))
+			g.details = append(g.details, symbol(c.Op)+" "+stacks.PartOf(c.Resource))
 		}
 	}
 	if g.op == event.Create {
@@ -138,7 +138,7 @@ func (p Plan) startedBy(name string, changes []event.Change) []string {
 	}
 	for _, c := range changes {
 		if c.Name != name {
-			words = append(words, part(c.Resource))
+			words = append(words, stacks.PartOf(c.Resource))
 		}
 	}
 	return words
@@ -161,56 +161,4 @@ func symbol(op event.Op) string {
 		return " "
 	}
 	panic("view: unknown operation " + string(op))
-}
-
-// label names a resource as the manifest does: "api", "queue jobs",
-// "api GET /orders".
-func label(r event.Resource) string {
-	switch {
-	case r.Type == stackType:
-		return "stack"
-	case r.Function != "" && r.Name == r.Function:
-		return r.Function
-	case r.Function != "":
-		return r.Function + " " + part(r)
-	}
-	kind := kindOf(r.Type)
-	if kind == r.Name || r.Name == "" {
-		return kind
-	}
-	return kind + " " + r.Name
-}
-
-// part names a resource inside its function: "GET /orders", "queue jobs". The
-// logical name of such a resource is "<function>.<kind>.<what>".
-func part(r event.Resource) string {
-	rest, ok := strings.CutPrefix(r.Name, r.Function+".")
-	if !ok {
-		return kindOf(r.Type)
-	}
-	kind, what, _ := strings.Cut(rest, ".")
-	if kind == "http" {
-		if i := strings.IndexByte(what, '/'); i > 0 {
-			method := what[:i]
-			if method == "*" {
-				method = "ANY"
-			}
-			return method + " " + what[i:]
-		}
-	}
-	return strings.TrimSpace(kind + " " + what)
-}
-
-// kindOf is the last part of a type token in small words:
-// "anyfaas-local:index:QueueConsumer" is "queue consumer".
-func kindOf(typ string) string {
-	typ = typ[strings.LastIndexAny(typ, ":/")+1:]
-	var b strings.Builder
-	for i, r := range typ {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
 }

@@ -80,9 +80,9 @@ func phrase(p event.Property) string {
 	case first == "secrets" || text(p.Old) == secret || text(p.New) == secret:
 		return words + verb(p)
 	case null(p.Old):
-		return words + " " + text(p.New) + " (was not set)"
+		return words + " " + text(p.New) + " (new)"
 	case null(p.New):
-		return words + " no longer set (was " + text(p.Old) + ")"
+		return words + " removed"
 	}
 	was, is := text(p.Old), text(p.New)
 	if n, unit := split(was); unit != "" {
@@ -122,6 +122,9 @@ const (
 
 // text shows a JSON value: strings bare, unknown ones in words, long ones cut.
 func text(raw json.RawMessage) string {
+	if null(raw) {
+		return "(not set)"
+	}
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		switch {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,13 +21,9 @@ func PlanText(w io.Writer, p Plan, s Style) error {
 		width = max(width, utf8.RuneCountInString(g.title))
 	}
 	for _, g := range groups {
-		title := clean(g.title)
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(g.title))
-		details := clean(strings.Join(g.details, ", "))
-		if g.lost {
-			details = strings.TrimPrefix(details+"  ", "  ") + s.paint(red, "! stored data is lost")
-		}
-		line := fmt.Sprintf("  %s %s%s  %s", s.mark(g.op), title, pad, details)
+		indent := strings.Repeat(" ", 2+2+width+2)
+		line := fmt.Sprintf("  %s %s%s  %s", s.mark(g.op), clean(g.title), pad, strings.Join(g.phrases(s), "\n"+indent))
 		fmt.Fprintln(out, strings.TrimRight(line, " "))
 		if s.Verbose {
 			writeResources(out, g, s)
@@ -42,23 +39,32 @@ func PlanText(w io.Writer, p Plan, s Style) error {
 	return out.Flush()
 }
 
+// phrases returns the details of a group: on one line when they are short, else
+// one on each.
+func (g group) phrases(s Style) []string {
+	details := slices.Clone(g.details)
+	for i := range details {
+		details[i] = clean(details[i])
+	}
+	if joined := strings.Join(details, ", "); utf8.RuneCountInString(joined) <= 72 && len(details) > 0 {
+		details = []string{joined}
+	}
+	if g.lost {
+		details = append(details, s.paint(red, "! stored data is lost"))
+	}
+	return details
+}
+
 // writeResources writes what is behind a line of the plan.
 func writeResources(w io.Writer, g group, s Style) {
 	for _, c := range g.changes {
 		fmt.Fprintf(w, "      %s %s\n", s.mark(c.Op), s.paint(dim, clean(c.Type+" "+c.Name)))
 		for _, p := range c.Diff {
 			for _, q := range leaves(p) {
-				fmt.Fprintf(w, "          %s: %s → %s\n", clean(q.Path), clean(text(orNull(q.Old))), clean(text(orNull(q.New))))
+				fmt.Fprintf(w, "          %s: %s → %s\n", clean(q.Path), clean(text(q.Old)), clean(text(q.New)))
 			}
 		}
 	}
-}
-
-func orNull(raw []byte) []byte {
-	if len(raw) == 0 {
-		return []byte("null")
-	}
-	return raw
 }
 
 // sentence counts resources: "2 to create, 1 to update, 4 unchanged".

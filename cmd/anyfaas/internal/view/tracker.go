@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anyfaas/anyfaas/stacks"
 	"github.com/anyfaas/anyfaas/stacks/event"
 )
 
@@ -44,9 +45,9 @@ func (t *tracker) apply(e event.Event) string {
 	case event.StepStarted:
 		group := e.Function
 		if group == "" {
-			group = label(e.Resource)
+			group = stacks.Label(e.Resource)
 		}
-		t.running[e.URN] = running{group, string(e.Op) + " " + label(e.Resource), t.at(e.Time)}
+		t.running[e.URN] = running{group, string(e.Op) + " " + stacks.Label(e.Resource), t.at(e.Time)}
 		return ""
 	case event.StepDone:
 		delete(t.running, e.URN)
@@ -97,7 +98,7 @@ var past = map[event.Op]string{
 }
 
 func (t *tracker) done(e event.StepDone) string {
-	name := label(e.Resource)
+	name := stacks.Label(e.Resource)
 	if t.style.Verbose {
 		name += " " + t.style.paint(dim, "("+e.Type+")")
 	}
@@ -118,7 +119,7 @@ func (t *tracker) message(e event.Message) string {
 		return ""
 	}
 	if e.About.Name != "" {
-		text = label(e.About) + ": " + text
+		text = stacks.Label(e.About) + ": " + text
 	}
 	switch e.Severity {
 	case "error":
