@@ -95,11 +95,20 @@ func (d *dataServer) serve(r *http.Request) (status int, answer any, err error) 
 		}
 		path = append(path, p)
 	}
+	if len(path) == 2 && path[1] == "events" {
+		return d.serveBus(r, path[0])
+	}
 	if len(path) >= 3 {
 		stack, family, name, rest := path[0], path[1], path[2], path[3:]
 		switch {
 		case family == "queues" && len(rest) <= 1:
 			return d.serveQueue(r, stack, name, rest)
+		case family == "topics" && len(rest) == 0:
+			return d.serveTopic(r, stack, name)
+		case family == "streams" && len(rest) == 0:
+			return d.serveStream(r, stack, name)
+		case family == "tables" && len(rest) <= 2:
+			return d.serveTable(r, stack, name, rest)
 		}
 	}
 	return 0, nil, notFound{fmt.Sprintf("nothing at %q; resources are at /<stack>/queues/<name>, topics, streams and tables, the bus at /<stack>/events", r.URL.Path)}

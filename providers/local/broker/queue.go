@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -20,6 +21,7 @@ const (
 	defaultVisibility = 30 * time.Second
 	defaultRetention  = 4 * 24 * time.Hour
 	dedupWindow       = 5 * time.Minute
+	maxGroup          = 128 // bytes
 
 	// A message with these headers is kept until a time, then moved to a
 	// subject.
@@ -79,12 +81,15 @@ func (q *queue) apply(ctx context.Context, raw json.RawMessage) (api.Outputs, er
 	if spec.Retention <= 0 {
 		spec.Retention = api.Duration(defaultRetention)
 	}
+	if q.store != nil && spec.FIFO != q.spec.FIFO {
+		return nil, errors.New("fifo cannot be changed; the queue has to be replaced")
+	}
 	js, err := q.b.jetstream()
 	if err != nil {
 		return nil, err
 	}
 	retention := max(time.Duration(spec.Retention), time.Second)
-	store, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	config := jetstream.StreamConfig{
 		Name:              q.storeName(),
 		Subjects:          []string{q.storeName() + ".>"},
 		Retention:         jetstream.WorkQueuePolicy,
@@ -95,14 +100,42 @@ func (q *queue) apply(ctx context.Context, raw json.RawMessage) (api.Outputs, er
 		MaxConsumers:      -1,
 		Duplicates:        min(dedupWindow, retention),
 		AllowMsgSchedules: true,
-	})
+	}
+	if spec.FIFO {
+		config.Retention = jetstream.LimitsPolicy
+	}
+	store, err := js.CreateOrUpdateStream(ctx, config)
 	if err != nil {
 		return nil, err
+	}
+	waiting, err := q.open(ctx, js, store, spec)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	q.spec, q.store, q.waiting = spec, store, waiting
+	q.mu.Unlock()
+	return q.b.outputs(q.key), nil
+}
+
+// open returns the source of the queue with the settings of spec.
+func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstream.Stream, spec api.QueueSpec) (queueSource, error) {
+	visibility := time.Duration(spec.Visibility)
+	if spec.FIFO {
+		if f, ok := q.waiting.(*fifoQueue); ok {
+			f.setVisibility(visibility)
+			return f, nil
+		}
+		db, err := q.b.records()
+		if err != nil {
+			return nil, err
+		}
+		return openFIFO(ctx, db, store, visibility)
 	}
 	consumer, err := store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable:       "takers",
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       time.Duration(spec.Visibility),
+		AckWait:       visibility,
 		MaxDeliver:    -1,
 		MaxAckPending: -1,
 		FilterSubject: q.subject(),
@@ -110,13 +143,15 @@ func (q *queue) apply(ctx context.Context, raw json.RawMessage) (api.Outputs, er
 	if err != nil {
 		return nil, err
 	}
-	q.mu.Lock()
-	q.spec, q.store, q.waiting = spec, store, standardQueue{puller{consumer}, js, q.storeName()}
-	q.mu.Unlock()
-	return q.b.outputs(q.key), nil
+	return standardQueue{puller{consumer}, js, q.storeName()}, nil
 }
 
-func (q *queue) stop(context.Context) error { return nil }
+func (q *queue) stop(context.Context) error {
+	if f, ok := q.waiting.(*fifoQueue); ok {
+		f.stop()
+	}
+	return nil
+}
 
 func (q *queue) remove(ctx context.Context) error {
 	if q.spec.Retain {
@@ -125,6 +160,15 @@ func (q *queue) remove(ctx context.Context) error {
 	js, err := q.b.jetstream()
 	if err != nil {
 		return err
+	}
+	if q.spec.FIFO {
+		db, err := q.b.records()
+		if err != nil {
+			return err
+		}
+		if err := deleteBuckets(db, []byte(q.storeName()), fifoBucket); err != nil {
+			return err
+		}
 	}
 	return deleteStream(ctx, js, q.storeName())
 }
@@ -137,26 +181,36 @@ func (q *queue) state() (api.QueueSpec, jetstream.Stream, queueSource) {
 
 // send stores a message and returns its id.
 func (q *queue) send(ctx context.Context, out outgoing) (string, error) {
-	spec, store, _ := q.state()
-	m := message{meta: meta{ID: newID(), Sent: time.Now().UTC(), Attributes: out.attributes}, body: out.body}
-	if !spec.FIFO && out.group != "" {
+	spec, store, waiting := q.state()
+	fifo, _ := waiting.(*fifoQueue)
+	m := message{meta: meta{ID: newID(), Sent: time.Now().UTC(), Attributes: out.attributes, Group: out.group}, body: out.body}
+	token, subject := "", q.subject()
+	switch {
+	case fifo == nil && out.group != "":
 		return "", badRequest{"message groups need a queue with fifo: true"}
-	}
-	if out.delay < 0 || out.delay >= time.Duration(spec.Retention) {
+	case fifo != nil && out.delay > 0:
+		return "", badRequest{"a message of a fifo queue cannot be delayed; it would hold up its group"}
+	case out.delay >= time.Duration(spec.Retention):
 		return "", badRequest{fmt.Sprintf("the delay must be less than the queue's retention of %s", time.Duration(spec.Retention))}
+	case len(out.group) > maxGroup:
+		return "", badRequest{fmt.Sprintf("a message group is at most %d bytes long", maxGroup)}
+	case fifo != nil:
+		m.Group = cmp.Or(m.Group, defaultGroup)
+		token = storeName(m.Group)
+		subject = fifo.subject(token)
 	}
-	msg, err := m.stored(q.subject())
+	msg, err := m.stored(subject)
 	if err != nil {
 		return "", err
-	}
-	var opts []jetstream.PublishOpt
-	if out.dedup != "" {
-		opts = append(opts, jetstream.WithMsgID(out.dedup))
 	}
 	if out.delay > 0 {
 		msg.Subject = q.storeName() + ".later." + m.ID
 		msg.Header.Set(scheduleHeader, "@at "+time.Now().Add(out.delay).UTC().Format(time.RFC3339Nano))
-		msg.Header.Set(scheduleTargetHeader, q.subject())
+		msg.Header.Set(scheduleTargetHeader, subject)
+	}
+	var opts []jetstream.PublishOpt
+	if out.dedup != "" {
+		opts = append(opts, jetstream.WithMsgID(out.dedup))
 	}
 	js, err := q.b.jetstream()
 	if err != nil {
@@ -172,6 +226,10 @@ func (q *queue) send(ctx context.Context, out outgoing) (string, error) {
 				return earlier.ID, nil
 			}
 		}
+		return m.ID, nil
+	}
+	if fifo != nil {
+		fifo.sent(token)
 	}
 	return m.ID, nil
 }

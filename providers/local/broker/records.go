@@ -1,12 +1,15 @@
 package broker
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Top-level buckets of the record file.
@@ -14,6 +17,9 @@ var (
 	schedulesBucket = []byte("schedules") // <stack>/<name> → scheduleState
 	positionsBucket = []byte("positions") // reader → shard → sequence handed over
 	outboxBucket    = []byte("outbox")    // number → outboxEntry
+	fifoBucket      = []byte("fifo")      // store of a queue → group → fifoHold
+	tablesBucket    = []byte("tables")    // <stack>/<name> → encoded key → item
+	changesBucket   = []byte("changes")   // <stack>/<name> → shard → number → change
 )
 
 // records opens the record file, a bbolt database, when it isn't open yet.
@@ -29,7 +35,7 @@ func (b *Broker) records() (*bbolt.DB, error) {
 		return nil, fmt.Errorf("record file: %w", err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{schedulesBucket, positionsBucket, outboxBucket} {
+		for _, name := range [][]byte{schedulesBucket, positionsBucket, outboxBucket, fifoBucket, tablesBucket, changesBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -45,3 +51,32 @@ func (b *Broker) records() (*bbolt.DB, error) {
 
 // number is the key of a numbered record: keys sort like their numbers.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func fromNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
+
+// deletePrefix deletes the keys of a bucket that begin with prefix.
+func deletePrefix(b *bbolt.Bucket, prefix []byte) error {
+	var keys [][]byte
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteBuckets deletes nested buckets; those that are not there are fine.
+func deleteBuckets(db *bbolt.DB, name []byte, parents ...[]byte) error {
+	return db.Update(func(tx *bbolt.Tx) error {
+		for _, p := range parents {
+			if err := tx.Bucket(p).DeleteBucket(name); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
+}

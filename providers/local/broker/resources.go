@@ -17,6 +17,20 @@ func (b *Broker) newResource(key resourceKey) (resource, error) {
 		return &queue{b: b, key: key}, nil
 	case api.KindQueueConsumer:
 		return &queueConsumer{b: b, key: key}, nil
+	case api.KindTopic:
+		return &topic{b: b, key: key}, nil
+	case api.KindStream:
+		return &stream{b: b, key: key}, nil
+	case api.KindStreamReader:
+		return &streamReader{b: b, key: key}, nil
+	case api.KindTable:
+		return &table{b: b, key: key}, nil
+	case api.KindTableReader:
+		return &tableReader{b: b, key: key}, nil
+	case api.KindSubscription:
+		return &subscription{trigger: eventTrigger{b: b, key: key}}, nil
+	case api.KindEventRule:
+		return &eventRule{trigger: eventTrigger{b: b, key: key}}, nil
 	case api.KindSchedule:
 		return &schedule{trigger: eventTrigger{b: b, key: key}}, nil
 	}
@@ -58,22 +72,26 @@ func find[T resource](b *Broker, stack string, kind api.Kind, name string) (T, e
 		return t, nil
 	}
 	var zero T
-	stacks := map[string]bool{}
-	var stackNames, names []string
+	if err := b.knownStack(stack); err != nil {
+		return zero, err
+	}
+	var names []string
+	for _, k := range b.keys(func(k resourceKey) bool { return k.stack == stack && k.kind == kind }) {
+		names = append(names, k.name)
+	}
+	return zero, notFound{fmt.Sprintf("no %s %q in stack %q%s", string(kind[:len(kind)-1]), name, stack, didYouMean(name, names))}
+}
+
+// knownStack says that a stack is not there, and which it may have been.
+func (b *Broker) knownStack(stack string) error {
+	var names []string
 	for _, k := range b.keys(func(resourceKey) bool { return true }) {
-		if !stacks[k.stack] {
-			stacks[k.stack] = true
-			stackNames = append(stackNames, k.stack)
+		if k.stack == stack {
+			return nil
 		}
-		if k.stack == stack && k.kind == kind {
-			names = append(names, k.name)
-		}
+		names = append(names, k.stack)
 	}
-	noun := string(kind[:len(kind)-1])
-	if !stacks[stack] {
-		return zero, notFound{fmt.Sprintf("no %s %q: no stack %q%s", noun, name, stack, didYouMean(stack, stackNames))}
-	}
-	return zero, notFound{fmt.Sprintf("no %s %q in stack %q%s", noun, name, stack, didYouMean(name, names))}
+	return notFound{fmt.Sprintf("no stack %q%s", stack, didYouMean(stack, names))}
 }
 
 func didYouMean(name string, names []string) string {
