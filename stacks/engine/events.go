@@ -277,7 +277,8 @@ func (n *narrator) change(m pulumi.StepEventMetadata) event.Change {
 	if n.refresh && c.Op == event.Update {
 		c.Op = event.Refresh // the engine tells what it found, not what it did
 	}
-	if isRemoval(m.Op) && m.Op != deploy.OpDelete && m.Old != nil && m.Old.Delete && !n.replaced[m.URN] {
+	leftover := isRemoval(m.Op) && m.Old != nil && m.Old.Delete && !n.replaced[m.URN]
+	if leftover {
 		c.Op = event.Delete
 	}
 	if c.Op == event.Update || c.Op == event.Replace || c.Op == event.Refresh {
@@ -285,7 +286,7 @@ func (n *narrator) change(m pulumi.StepEventMetadata) event.Change {
 	}
 	if c.Op == event.Delete || c.Op == event.Replace {
 		c.DataLoss = n.program.Stateful != nil && n.program.Stateful(string(m.Type)) &&
-			m.Old != nil && !m.Old.RetainOnDelete && !m.Old.Delete && !m.Old.External
+			m.Old != nil && !m.Old.RetainOnDelete && !leftover && !m.Old.External
 	}
 	return c
 }
