@@ -15,7 +15,7 @@ help:       ## list the targets
 	@grep -hE '^[a-z-]+: *[a-z ]*##' $(MAKEFILE_LIST) | sed -E 's/:[a-z ]*##/\t/' | expand -t14
 
 build:      ## build bin/anyfaas
-	$(GO) build -trimpath -o bin/anyfaas ./cmd/anyfaas
+	$(GO) build -o bin/anyfaas ./cmd/anyfaas
 
 demo: build ## deploy an example to this machine, call it, preview a change, apply it, remove it
 	@PATH="$(CURDIR)/bin:$$PATH" sh examples/demo.sh
