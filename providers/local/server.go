@@ -84,28 +84,47 @@ func (s *server) Create(ctx context.Context, r providers.Resource, in resource.P
 	}
 	id := s.Identity(r, in)
 	if preview {
-		return id, k.unknown(), nil
+		return id, k.promised(), nil
+	}
+	if k.api == api.KindService {
+		if err := s.clear(ctx, in); err != nil {
+			return "", nil, err
+		}
 	}
 	outputs, err := s.apply(ctx, k, r, in)
+	if refused(err) {
+		err = fmt.Errorf("%w; deploy this one under another stage", err)
+	}
 	return id, outputs, err
 }
 
 // Update applies the new inputs as a whole, so that it also brings back what
-// the host has lost. In a preview the outputs stay, but for those of a service
-// whose port changes.
+// the host has lost. In a preview the outputs stay, but for where the front is
+// when its port changes, and where a route leads.
 func (s *server) Update(ctx context.Context, r providers.Resource, oldInputs, oldOutputs, in resource.PropertyMap, preview bool) (resource.PropertyMap, error) {
 	k, err := lookup(r)
 	if err != nil {
 		return nil, err
 	}
 	if !preview {
-		return s.apply(ctx, k, r, in)
+		outputs, err := s.apply(ctx, k, r, in)
+		if refused(err) && k.api == api.KindService {
+			return s.move(ctx, r, oldInputs, in, err)
+		}
+		return outputs, err
 	}
-	if k.api == api.KindService && slices.Contains(k.diff(oldInputs, in).Changed, "port") || k.api == api.KindRoute {
-		return k.unknown(), nil
+	out := oldOutputs.Copy()
+	switch {
+	case k.api == api.KindService && slices.Contains(k.diff(oldInputs, in).Changed, "port"):
+		out["url"], out["port"] = unknown, unknown
+	case k.api == api.KindRoute:
+		out["url"] = unknown
 	}
-	return oldOutputs, nil
+	return out, nil
 }
+
+// unknown is an output that only the host can tell.
+var unknown = resource.MakeComputed(resource.NewProperty(""))
 
 // Read asks the host. What it holds differs from the inputs only when a run was
 // interrupted or somebody else changed it.
@@ -155,28 +174,11 @@ func (s *server) Delete(ctx context.Context, r providers.Resource, in, _ resourc
 		return err
 	}
 	if k.api == api.KindService {
-		if err := s.sweep(ctx, m, stack.StringValue()); err != nil {
+		if err := sweep(ctx, m, stack.StringValue()); err != nil {
 			return err
 		}
 	}
 	return m.Delete(ctx, stack.StringValue(), k.api, hostName(r.Name))
-}
-
-// sweep deletes everything of a stack but its service, dependents first.
-func (s *server) sweep(ctx context.Context, m machine, stack string) error {
-	state, err := m.Stack(ctx, stack)
-	if err != nil || state == nil {
-		return err
-	}
-	for _, r := range slices.Backward(state.Resources) {
-		if r.Kind == api.KindService {
-			continue
-		}
-		if err := m.Delete(ctx, stack, r.Kind, r.Name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // apply puts a resource on the host and returns its outputs.
@@ -218,11 +220,11 @@ func (s *server) upload(ctx context.Context, m machine, function, sha256 string)
 	return m.PutArtifact(ctx, sha256, a.Path)
 }
 
-// unknown marks what only the host can tell.
-func (k kind) unknown() resource.PropertyMap {
+// promised returns the outputs of a resource that is to be made.
+func (k kind) promised() resource.PropertyMap {
 	m := resource.PropertyMap{}
 	for _, name := range k.outputs {
-		m[resource.PropertyKey(name)] = resource.MakeComputed(resource.NewProperty(""))
+		m[resource.PropertyKey(name)] = unknown
 	}
 	return m
 }
