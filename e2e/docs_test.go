@@ -43,6 +43,9 @@ func documents(t *testing.T) map[string]string {
 func TestManifestsInDocumentsAreValid(t *testing.T) {
 	seen := 0
 	for name, document := range documents(t) {
+		if name == "manifest/ERRORS.md" {
+			continue // nothing but mistakes; package manifest compares them
+		}
 		for _, b := range blocks(document) {
 			if b.language != "yaml" || b.title == "broken.yaml" {
 				continue

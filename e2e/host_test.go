@@ -7,35 +7,58 @@ import (
 )
 
 func TestTheHostComesBackWithEverythingAfterACrash(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "examples/photos")
-	w.must(0, "deploy", "--yes")
-	url := w.url()
-	// A message that cannot be delivered: its worker refuses it until the
-	// dead-letter queue has it, from where nobody takes it.
-	w.call("POST", w.resource("queues", "broken"), `{"kept":"over the crash"}`)
-	if a := w.call("PUT", w.object("photos", "out/cat/index.json"), `{"photo":"cat"}`, "Content-Type", "application/json"); a.Status != 200 {
-		t.Fatalf("PUT to the bucket: %+v", a)
-	}
-	w.want(200, `{"photo":"cat"}`, "GET", url+"/photos/cat", "")
-	before := w.held()
+	for _, tt := range []struct {
+		name  string
+		crash func(*world)
+	}{
+		{"the host is killed and comes back by itself", func(w *world) {
+			pid := w.status().PID
+			w.kill(pid)
+			w.eventually("another host", func() string {
+				if s := w.status(); s.PID == 0 || s.PID == pid || len(s.Stacks) == 0 {
+					return fmt.Sprintf("%+v", s)
+				}
+				return ""
+			})
+		}},
+		{"everything is killed, as by a power cut, and local start brings it back", func(w *world) {
+			w.killAll()
+			w.must(0, "local", "start")
+		}},
+		{"everything is killed, and the next deploy brings it back", func(w *world) {
+			w.killAll()
+			w.must(0, "deploy", "--yes")
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "examples/photos")
+			w.must(0, "deploy", "--yes")
+			url := w.url()
+			// "broken" is a dead-letter queue that nobody reads.
+			w.call("POST", w.resource("queues", "broken"), `{"kept":"over the crash"}`)
+			if a := w.call("PUT", w.object("photos", "out/cat/index.json"), `{"photo":"cat"}`, "Content-Type", "application/json"); a.Status != 200 {
+				t.Fatalf("PUT to the bucket: %+v", a)
+			}
+			w.want(200, `{"photo":"cat"}`, "GET", url+"/photos/cat", "")
+			before := w.held()
 
-	w.kill(w.status().PID)
-	w.eventually("the workers' end", func() string { return strings.Join(w.processes(), "\n") })
+			tt.crash(w)
 
-	w.must(0, "local", "start")
-	if got := w.held(); got != before {
-		t.Errorf("after the crash the host holds\n%s\nwant\n%s", got, before)
+			if got := w.held(); got != before {
+				t.Errorf("after the crash the host holds\n%s\nwant\n%s", got, before)
+			}
+			if got := w.url(); got != url {
+				t.Errorf("the URL changed from %s to %s", url, got)
+			}
+			w.want(200, `{"photo":"cat"}`, "GET", url+"/photos/cat", "")
+			if n := w.waiting("broken"); n != 1 {
+				t.Errorf("want the message still in its queue, got %d", n)
+			}
+			w.must(0, "preview", "--exit-code")
+			w.must(0, "remove", "--yes")
+		})
 	}
-	if got := w.url(); got != url {
-		t.Errorf("the URL changed from %s to %s", url, got)
-	}
-	w.want(200, `{"photo":"cat"}`, "GET", url+"/photos/cat", "")
-	if n := w.waiting("broken"); n != 1 {
-		t.Errorf("want the message still in its queue, got %d", n)
-	}
-	w.must(0, "preview", "--exit-code")
-	w.must(0, "remove", "--yes")
 }
 
 func TestLocalStopAndTheNextDeployBringBackWhatRan(t *testing.T) {

@@ -88,7 +88,7 @@ func (w *world) follow(tr *transcript) {
 	}
 }
 
-var onlyLooks = regexp.MustCompile(`^(curl( -[siSf]+)* "?http[^ ]*$|anyfaas (logs|local status))`)
+var onlyLooks = regexp.MustCompile(`^(curl( -[siSfow] ?[^ ]*)* '?http[^ ]*$|anyfaas (logs|local status))`)
 
 // save writes a file of the project.
 func (w *world) save(name, text string) {
@@ -105,20 +105,22 @@ func (w *world) save(name, text string) {
 // documented are the addresses that documents show; the host of a test may have
 // been given others.
 var documented = map[string]func(status) string{
-	"http://127.0.0.1:8080": func(s status) string {
-		if len(s.Stacks) == 0 {
-			return "http://127.0.0.1:8080"
-		}
-		return s.Stacks[0].URL
-	},
+	"http://127.0.0.1:8080": func(s status) string { return s.Stacks[0].URL },
+	"http://127.0.0.1:9400": func(s status) string { return s.Data },
+	"http://127.0.0.1:9600": func(s status) string { return s.S3 },
 }
 
 // shell types a command into a shell in which `anyfaas` is the program under
 // test, and returns everything it printed.
 func (w *world) shell(command string) string {
 	w.Helper()
+	if setting, ok := strings.CutPrefix(command, "export "); ok {
+		w.env = append(w.env, setting)
+		return ""
+	}
 	if strings.Contains(command, "127.0.0.1") {
 		s := w.status()
+		s.stack(w)
 		for address, real := range documented {
 			command = strings.ReplaceAll(command, address, real(s))
 		}

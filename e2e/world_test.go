@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -304,29 +305,45 @@ func (w *world) edit(file, old, new string) {
 	}
 }
 
-// processes returns the processes that belong to this world: those that carry
-// its folder in their command line or environment.
-func (w *world) processes() []string {
+// processes returns those that belong to this world: they carry its folder in
+// their command line or environment.
+func (w *world) processes() []*process.Process {
 	all, err := process.Processes()
 	if err != nil {
 		w.Fatal(err)
 	}
-	var ours []string
-	for _, p := range all {
+	root := filepath.Dir(w.home) + "/"
+	return slices.DeleteFunc(all, func(p *process.Process) bool {
 		if int(p.Pid) == os.Getpid() {
-			continue
+			return true
 		}
 		line, _ := p.Cmdline()
 		env, _ := p.Environ()
-		root := filepath.Dir(w.home)
-		if strings.Contains(line, root+"/") || slices.ContainsFunc(env, func(s string) bool { return strings.Contains(s, root+"/") }) {
-			if state, err := p.Status(); err == nil && slices.Contains(state, process.Zombie) {
-				continue // has ended; nobody asked for its exit code yet
-			}
-			ours = append(ours, line)
+		if !strings.Contains(line, root) && !strings.Contains(strings.Join(env, "\n"), root) {
+			return true
+		}
+		state, _ := p.Status()
+		return slices.Contains(state, process.Zombie) // has ended; nobody asked for its exit code yet
+	})
+}
+
+// killAll ends everything of this world at once, the hard way. What starts a
+// process again is older than it, so killing from the oldest leaves nobody to.
+func (w *world) killAll() {
+	w.Helper()
+	for range 3 {
+		all := w.processes()
+		slices.SortFunc(all, func(a, b *process.Process) int { return int(a.Pid) - int(b.Pid) })
+		for _, p := range all {
+			_ = p.Kill()
 		}
 	}
-	return ours
+	w.eventually("the end of all processes", func() string {
+		if n := len(w.processes()); n > 0 {
+			return fmt.Sprint(n, " are left")
+		}
+		return ""
+	})
 }
 
 // nothingRuns fails the test when a process or a socket of this world is left.
@@ -334,7 +351,12 @@ func (w *world) nothingRuns() {
 	w.Helper()
 	var left []string
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if left = append(w.processes(), w.sockets()...); len(left) == 0 {
+		left = w.sockets()
+		for _, p := range w.processes() {
+			line, _ := p.Cmdline()
+			left = append(left, fmt.Sprintf("process %d: %s", p.Pid, line))
+		}
+		if len(left) == 0 {
 			return
 		}
 	}

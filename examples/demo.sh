@@ -27,7 +27,14 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 expect() { # CODE COMMAND…: shows a command and what it prints, and wants its exit code
 	wanted=$1
 	shift
-	printf '  $ %s\n' "$*"
+	printf '  $'
+	for word; do
+		case $word in
+		*[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+		*) printf ' %s' "$word" ;;
+		esac
+	done
+	echo
 	if "$@" >"$world/out" 2>&1; then code=0; else code=$?; fi
 	sed 's/^/    /' "$world/out"
 	[ "$code" = "$wanted" ] || { echo "demo: exit code $code where $wanted was expected" >&2; exit 1; }
@@ -43,7 +50,7 @@ expect 0 anyfaas validate
 say "2. Deployed to this machine, through the same engine as to a cloud"
 expect 0 anyfaas deploy --yes
 
-url=$(anyfaas info --output json | sed -n 's|.*"\(http://127\.0\.0\.1:[0-9]*\)/.*|\1|p' | head -1)
+url=$(anyfaas info | sed -n 's|^ *url  *||p')
 [ -n "$url" ] || { echo "demo: info tells no URL" >&2; exit 1; }
 
 say "3. Called over HTTP"
@@ -66,6 +73,11 @@ expect 0 anyfaas preview --exit-code
 
 say "6. Removed, with everything that ran"
 expect 0 anyfaas remove --yes
+# The process that ran the functions ends by itself a moment after its last stack.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	anyfaas local status | grep -q 'does not run' && break
+	sleep 1
+done
 expect 0 anyfaas local status
 
 say "That was all of it. The example lies in examples/meetings; \`anyfaas init\` starts your own."
