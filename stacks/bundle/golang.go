@@ -291,7 +291,7 @@ func (b *goBuild) mainSource() []byte {
 	return []byte(s.String())
 }
 
-// refused turns what go printed into one diagnostic.
+// refused turns what go printed into diagnostics, one for each error.
 func (b *goBuild) refused(ctx context.Context, stderr []byte, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -302,24 +302,30 @@ func (b *goBuild) refused(ctx context.Context, stderr []byte, err error) error {
 	}
 	const most = 10
 	if len(lines) > most {
-		lines = append(lines[:most], fmt.Sprintf("and %d more lines", len(lines)-most))
+		lines = append(lines[:most], fmt.Sprintf("and %d more errors", len(lines)-most))
 	}
-	d := b.diags.Errorf(b.fn.Position.At(b.handlers[0].setting), CodeBuildFailed, "%s", strings.Join(lines, "\n"))
-	switch all := string(stderr); {
-	case strings.Contains(all, "main redeclared in this block"):
-		d.Hint = "remove func main: the package gets one that serves the handler"
-	case strings.Contains(all, "is not one of the workspace modules"), strings.Contains(all, "go.work"):
-		d.Hint = "add the module to go.work with `go work use`"
-	case strings.Contains(all, "missing go.sum entry"), strings.Contains(all, "no required module provides package"), strings.Contains(all, "updates to go.mod needed"):
-		d.Hint = "run `go mod tidy` in the module's folder"
+	for _, line := range lines {
+		b.diags.Errorf(b.fn.Position.At(b.handlers[0].setting), CodeBuildFailed, "%s", line).Hint = goHint(line)
 	}
 	return errDiagnosed
 }
 
+// goHint knows what to do about some of go's errors.
+func goHint(line string) string {
+	switch {
+	case strings.Contains(line, "is not one of the workspace modules"), strings.Contains(line, "go.work"):
+		return "add the module to go.work with `go work use`"
+	case strings.Contains(line, "missing go.sum entry"), strings.Contains(line, "no required module provides package"), strings.Contains(line, "updates to go.mod needed"):
+		return "run `go mod tidy` in the module's folder"
+	}
+	return ""
+}
+
 var goErrorPlace = regexp.MustCompile(`^(\s*)([^:\s][^:]*\.\w+):(\d+)(:\d+)?: `)
 
-// goErrors returns the compiler's lines with the paths that start them as seen
-// from dir; they come as seen from home. Headings ("# package") are dropped.
+// goErrors returns the compiler's errors, one a line, with the paths that start
+// them as seen from dir; they come as seen from home. Headings ("# package") are
+// dropped.
 func goErrors(stderr, home, dir string) []string {
 	var lines []string
 	for line := range strings.Lines(stderr) {
@@ -333,6 +339,10 @@ func goErrors(stderr, home, dir string) []string {
 				file = filepath.Join(home, file)
 			}
 			line = m[1] + relative(dir, file) + strings.TrimPrefix(line, m[1]+m[2])
+		}
+		if strings.HasPrefix(line, "\t") && len(lines) > 0 {
+			lines[len(lines)-1] += " " + strings.TrimSpace(line)
+			continue
 		}
 		lines = append(lines, line)
 	}

@@ -163,13 +163,26 @@ func (b *nodeBundle) report(messages []esbuild.Message) {
 			d.Hint = exportHint(h, exportsOf(h.file))
 			continue
 		}
-		d := b.diags.Errorf(pos, CodeBuildFailed, "%s", locate(m))
-		for _, n := range m.Notes {
-			if n.Text != "" && d.Hint == "" {
-				d.Hint = n.Text
-			}
+		b.diags.Errorf(pos, CodeBuildFailed, "%s", locate(m)).Hint = nodeHint(m)
+	}
+}
+
+// nodeHint says what to do about a module that is not there; for the rest esbuild's
+// own note serves.
+func nodeHint(m esbuild.Message) string {
+	if spec, ok := strings.CutPrefix(m.Text, "Could not resolve "); ok {
+		spec = strings.Trim(spec, `"`)
+		if strings.HasPrefix(spec, ".") || path.IsAbs(spec) {
+			return ""
+		}
+		return fmt.Sprintf("run `npm install %s`, or name it under package.external", moduleName(spec))
+	}
+	for _, n := range m.Notes {
+		if n.Text != "" {
+			return n.Text
 		}
 	}
+	return ""
 }
 
 // locate returns "file:line:col: text", columns counted from one.

@@ -5,9 +5,7 @@ import importlib
 import importlib.util
 import json
 import os
-import signal
 import sys
-import threading
 import types
 import uuid
 
@@ -74,9 +72,6 @@ def main(handlers):
 
     worker = Worker(http, event, batch)
     server = Server(os.environ.get("ANYFAAS_LISTENER", ""), worker.handle, lambda reason: contract.Log("").warn("bad request", error=reason))
-    # A handler of its own thread, since the server takes a lock that the
-    # interrupted main thread may hold.
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.stop, daemon=True).start())
     exit_with_parent(sys.stdin)
     server.serve()
     sys.stdout.flush()

@@ -5,6 +5,7 @@ so this does what that needs, and does it with little work per request.
 """
 
 import os
+import signal
 import socket
 import threading
 import zlib
@@ -214,8 +215,17 @@ class Server:
         self._socket.listen(512)
 
     def serve(self):
-        """Answers until stop was called and the last answer is out."""
+        """Answers until SIGTERM came and the last answer is out. Called by the main
+        thread. The system may hand the signal to any thread, which would not wake
+        this one from a lock; the wake-up socket does."""
+        awake, wake = socket.socketpair()
+        wake.setblocking(False)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._accept, name="anyfaas-accept", daemon=True).start()
+        while signal.SIGTERM not in awake.recv(16):
+            pass  # a signal of the user's own
+        self.stop()
         self._done.wait()
 
     def _accept(self):

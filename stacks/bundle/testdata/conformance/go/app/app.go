@@ -66,6 +66,7 @@ func HTTP(w http.ResponseWriter, r *http.Request) {
 		gate <- struct{}{}
 		io.WriteString(w, "released")
 	case "/deadline":
+		slog.InfoContext(r.Context(), "waiting "+r.Context().Value("anyfaas.requestId").(string))
 		<-r.Context().Done()
 		io.WriteString(w, "stopped in time")
 	default:

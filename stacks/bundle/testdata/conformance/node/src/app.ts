@@ -51,6 +51,7 @@ export async function http(request: Request, ctx: any): Promise<Response> {
       release()
       return new Response('released')
     case '/deadline':
+      ctx.log.info('waiting ' + ctx.requestId)
       await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
       return new Response('stopped in time')
   }

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 from . import gate
 
@@ -52,6 +53,11 @@ def http(request, ctx):
     if path == "/release":
         gate.release()
         return "released"
+    if path == "/deadline":
+        ctx.log.info("waiting " + ctx.request_id)
+        while ctx.remaining_ms() > 0:
+            time.sleep(0.01)
+        return "stopped in time"
     return {
         "method": request.method,
         "path": path,
