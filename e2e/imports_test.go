@@ -124,7 +124,8 @@ func TestHeavyDependenciesHaveOneOwner(t *testing.T) {
 }
 
 // The world comes in through fields: outside cmd nothing reaches for the
-// process's streams, arguments or exit.
+// process's streams, arguments or exit. The local host is a process of its own
+// that starts itself again, so it may.
 func TestOnlyCommandsReachForTheProcess(t *testing.T) {
 	forbidden := map[string]string{
 		"os.Exit": "return an error", "os.Stdout": "take an io.Writer", "os.Stderr": "take an io.Writer",
@@ -132,7 +133,7 @@ func TestOnlyCommandsReachForTheProcess(t *testing.T) {
 		"fmt.Print": "take an io.Writer", "fmt.Println": "take an io.Writer", "fmt.Printf": "take an io.Writer",
 	}
 	eachFile(t, func(folder, file string, f *ast.File) {
-		if within(folder, "cmd/...") {
+		if within(folder, "cmd/...") || folder == "providers/local/host" {
 			return
 		}
 		ast.Inspect(f, func(n ast.Node) bool {

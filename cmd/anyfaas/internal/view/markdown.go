@@ -30,7 +30,11 @@ func PlanMarkdown(w io.Writer, p Plan) error {
 		b.WriteString("\n| | what | changes |\n| --- | --- | --- |\n")
 		writeLimited(&b, markdownLimit/2, len(groups), func(i int) string {
 			g := groups[i]
-			return fmt.Sprintf("| %s | `%s` | %s |\n", word(g.op), code(g.title), inline(cut(strings.Join(g.details, ", "), 1000)))
+			details := inline(cut(strings.Join(g.details, ", "), 1000))
+			if g.lost {
+				details = strings.TrimSpace(details + " **stored data is lost**")
+			}
+			return fmt.Sprintf("| %s | `%s` | %s |\n", word(g.op), code(g.title), details)
 		}, "| | | … and %d more |\n")
 	}
 	warnings := slices.Concat(p.Warnings, p.Notes)

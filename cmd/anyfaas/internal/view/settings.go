@@ -68,15 +68,15 @@ func compact(raw json.RawMessage) []byte {
 
 // phrase tells the change of one property.
 func phrase(p event.Property) string {
-	words := setting(p.Path)
 	if p.Replaces {
-		words = "(needs a new one) " + words
+		p.Replaces = false
+		return phrase(p) + " (replaces it)"
 	}
+	words := setting(p.Path)
 	first, _, _ := strings.Cut(p.Path, ".")
 	switch {
 	case first == "code":
-		// A hash tells nobody anything.
-		return strings.Replace(words, "code", "code changed", 1)
+		return "code changed" // a hash tells nobody anything
 	case first == "secrets" || text(p.Old) == secret || text(p.New) == secret:
 		return words + verb(p)
 	case null(p.Old):

@@ -43,6 +43,9 @@ func (t *tracker) apply(e event.Event) string {
 	case event.Building:
 		return t.building(e)
 	case event.StepStarted:
+		if e.Op == event.Same || e.Type == stackType {
+			return "" // nothing is done
+		}
 		group := e.Function
 		if group == "" {
 			group = stacks.Label(e.Resource)
@@ -98,13 +101,14 @@ var past = map[event.Op]string{
 }
 
 func (t *tracker) done(e event.StepDone) string {
-	name := stacks.Label(e.Resource)
+	name := clean(stacks.Label(e.Resource))
 	if t.style.Verbose {
-		name += " " + t.style.paint(dim, "("+e.Type+")")
+		name += " " + t.style.paint(dim, "("+clean(e.Type)+")")
 	}
 	switch {
 	case e.Err != "":
-		return t.style.paint(red, "✗") + " " + clean(fmt.Sprintf("%s %s: %s", e.Op, name, e.Err))
+		reason := strings.ReplaceAll(strings.TrimSpace(clean(e.Err)), "\n", "\n    ")
+		return t.style.paint(red, "✗") + fmt.Sprintf(" %s %s: %s", e.Op, name, reason)
 	case t.operation == "preview", e.Type == stackType:
 		return ""
 	case (e.Op == event.Same || e.Op == event.Read || e.Op == event.Refresh) && !t.style.Verbose:
