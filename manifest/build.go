@@ -20,6 +20,8 @@ type builder struct {
 
 	names   map[graph.ResourceKind]map[string]*field // declared resources, with their place
 	missing map[graph.ResourceKind]map[string]*field // external ones without an identity on this provider
+	sorted  map[graph.ResourceKind][]string          // names, once asked for
+	zones   map[string]bool                          // time zones that were looked up
 }
 
 func build(l *diag.List, e *effective, dir, file string) *graph.Graph {
@@ -29,6 +31,8 @@ func build(l *diag.List, e *effective, dir, file string) *graph.Graph {
 		g:       &graph.Graph{Service: e.service, Stage: e.stage, Provider: e.provider, Dir: dir, File: file},
 		names:   map[graph.ResourceKind]map[string]*field{},
 		missing: map[graph.ResourceKind]map[string]*field{},
+		sorted:  map[graph.ResourceKind][]string{},
+		zones:   map[string]bool{},
 	}
 	b.service()
 	b.resources()

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/anyfaas/anyfaas/manifest/diag"
@@ -136,12 +135,12 @@ func (b *builder) lookup(kind graph.ResourceKind, name string, pos diag.Pos, wid
 	d := b.l.Errorf(pos, "unknown-resource", "there is no %s %q under resources", kind, name)
 	d.Width, d.Origin = width, origin
 	names := b.declared(kind)
-	near := nearest(name, names)
+	near := nearestOf(b.l, name, names)
 	switch {
 	case near != "":
 		d.Hint = "did you mean \"" + near + "\"?"
 	case len(names) > 0:
-		d.Hint = key + " are " + clip(strings.Join(names, ", "), 120)
+		d.Hint = key + " are " + listed(names)
 	default:
 		d.Hint = "declare it: resources: { " + key + ": { " + name + ": {} } }"
 	}
@@ -155,11 +154,15 @@ func (b *builder) lookup(kind graph.ResourceKind, name string, pos diag.Pos, wid
 
 // declared returns the names of a kind, sorted.
 func (b *builder) declared(kind graph.ResourceKind) []string {
+	if names, ok := b.sorted[kind]; ok {
+		return names
+	}
 	var names []string
 	for name := range b.names[kind] {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	b.sorted[kind] = names
 	return names
 }
 
@@ -180,31 +183,52 @@ func (b *builder) lookupField(kind graph.ResourceKind, f *field) bool {
 // checkResources looks at dead letters, visibility and table streams, once the
 // functions are known.
 func (b *builder) checkResources() {
+	longest := map[string]*graph.Function{}  // the slowest consumer by queue
+	followed := map[string][]graph.Trigger{} // triggers by table
+	for i := range b.g.Functions {
+		fn := &b.g.Functions[i]
+		for _, t := range fn.Triggers {
+			switch {
+			case t.Queue != nil:
+				if first := longest[t.Queue.Name]; first == nil || fn.Timeout > first.Timeout {
+					longest[t.Queue.Name] = fn
+				}
+			case t.Table != nil:
+				followed[t.Table.Name] = append(followed[t.Table.Name], t)
+			}
+		}
+	}
+	var names []string
 	next := map[string]string{}
 	for i := range b.g.Queues {
 		q := &b.g.Queues[i]
+		names = append(names, q.Name)
 		if f := b.names[graph.QueueKind][q.Name].sub("deadLetter"); f != nil && b.lookupField(graph.QueueKind, f) {
 			next[q.Name] = q.DeadLetter
 		}
-		b.visibility(q)
+		b.visibility(q, longest[q.Name])
 	}
-	done := map[string]bool{}
-	for _, q := range b.g.Queues {
-		b.deadLetterCycle(q.Name, next, done)
+	follow := func(name string) []string {
+		if n, ok := next[name]; ok {
+			return []string{n}
+		}
+		return nil
 	}
+	cycles(names, follow, func(circle []string) {
+		f := b.names[graph.QueueKind][circle[0]].sub("deadLetter")
+		b.errorf(f, "dead-letter-cycle", "dead letters go round in a circle: %s", round(circle)).Hint = "let the last queue have no deadLetter"
+	})
 	for i := range b.g.Tables {
 		t := &b.g.Tables[i]
-		for _, fn := range b.g.Functions {
-			for _, tr := range fn.Triggers {
-				if tr.Table == nil || tr.Table.Name != t.Name || t.External != "" {
-					continue
-				}
-				if f := b.names[graph.TableKind][t.Name].sub("stream"); f != nil && !t.Stream {
-					d := b.l.Errorf(tr.Pos, "table-stream", "function %q follows table %q, whose stream is false", fn.Name, t.Name)
-					d.Hint = "set stream: true at " + at(f.place())
-					continue
-				}
-				t.Stream = true
+		f := b.names[graph.TableKind][t.Name].sub("stream")
+		switch {
+		case t.External != "" || len(followed[t.Name]) == 0:
+		case f == nil:
+			t.Stream = true
+		case !t.Stream:
+			for _, tr := range followed[t.Name] {
+				d := b.l.Errorf(tr.Pos, "table-stream", "this trigger follows table %q, whose stream is false", t.Name)
+				d.Width, d.Hint = len("table"), "set stream: true at "+at(f.place())
 			}
 		}
 	}
@@ -217,41 +241,21 @@ func at(p diag.Pos) string {
 }
 
 // visibility fills in and checks how long a message is hidden: not shorter than
-// a consumer may work on it.
-func (b *builder) visibility(q *graph.Queue) {
+// its slowest consumer, or nil, may work on it.
+func (b *builder) visibility(q *graph.Queue, slowest *graph.Function) {
 	if q.External != "" {
 		return
 	}
-	longest, by := time.Duration(0), ""
-	for _, fn := range b.g.Functions {
-		for _, tr := range fn.Triggers {
-			if tr.Queue != nil && tr.Queue.Name == q.Name && fn.Timeout > longest {
-				longest, by = fn.Timeout, fn.Name
-			}
-		}
+	longest := time.Duration(0)
+	if slowest != nil {
+		longest = slowest.Timeout
 	}
 	f := b.names[graph.QueueKind][q.Name].sub("visibility")
 	switch {
 	case f == nil:
 		q.Visibility = max(30*time.Second, longest)
 	case q.Visibility < longest:
-		b.warnf(f, "short-visibility", "a message of queue %q shows again after %s, while function %q may still work on it for %s", q.Name, shortDuration(q.Visibility), by, shortDuration(longest)).Hint =
+		b.warnf(f, "short-visibility", "a message of queue %q shows again after %s, while function %q may still work on it for %s", q.Name, shortDuration(q.Visibility), slowest.Name, shortDuration(longest)).Hint =
 			"make visibility at least " + shortDuration(longest)
-	}
-}
-
-// deadLetterCycle follows dead letters from a queue and reports a circle once.
-func (b *builder) deadLetterCycle(from string, next map[string]string, done map[string]bool) {
-	var chain []string
-	for name := from; name != "" && !done[name]; name = next[name] {
-		if i := slices.Index(chain, name); i >= 0 {
-			f := b.names[graph.QueueKind][name].sub("deadLetter")
-			b.errorf(f, "dead-letter-cycle", "dead letters go round in a circle: %s", strings.Join(append(chain[i:], name), " → ")).Hint = "let the last queue have no deadLetter"
-			break
-		}
-		chain = append(chain, name)
-	}
-	for _, name := range chain {
-		done[name] = true
 	}
 }

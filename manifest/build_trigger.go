@@ -163,8 +163,13 @@ func (b *builder) scheduleTrigger(n *node) *graph.ScheduleTrigger {
 
 func (b *builder) checkTimezone(f *field) {
 	name := f.value.text
-	_, err := time.LoadLocation(name)
-	if err == nil && name != "" && name != "Local" {
+	known, asked := b.zones[name]
+	if !asked {
+		_, err := time.LoadLocation(name)
+		known = err == nil && name != "" && name != "Local"
+		b.zones[name] = known
+	}
+	if known {
 		return
 	}
 	d := b.errorf(f, "invalid-timezone", "there is no time zone %s", f.value.describe())

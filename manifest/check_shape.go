@@ -69,7 +69,7 @@ func (t *trail) subject() string {
 
 // check may change n in finalMode.
 func (c *shapeChecker) check(n *node, s *shape, t *trail) {
-	if c.mode == rawMode && n.kind == textKind && !s.literal && s.kind != anyShape && variableText.MatchString(n.text) {
+	if c.mode == rawMode && n.kind == textKind && !s.literal && s.kind != anyShape && strings.Contains(n.text, "${") && variableText.MatchString(n.text) {
 		return
 	}
 	if n.hasRefs() && !s.refs {

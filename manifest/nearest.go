@@ -1,6 +1,25 @@
 package manifest
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
+)
+
+// Names that a file made up are compared for the first mistakes only: a file of
+// a hundred thousand mistakes shall not take minutes.
+const (
+	maxSuggestions = 200
+	maxCandidates  = 2000
+)
+
+// nearestOf is nearest among names that a file declares.
+func nearestOf(l *diag.List, s string, candidates []string) string {
+	if len(*l) > maxSuggestions || len(candidates) > maxCandidates {
+		return ""
+	}
+	return nearest(s, candidates)
+}
 
 // nearest returns the candidate that s was probably meant to be, or "". The
 // first of equally near ones is taken.

@@ -11,20 +11,22 @@ import (
 // checkReferences looks at what environment variables refer to.
 func (b *builder) checkReferences() {
 	needs := map[string]map[string]diag.Pos{} // function → functions whose id it needs
-	for _, fn := range b.g.Functions {
+	for i := range b.g.Functions {
+		fn := &b.g.Functions[i]
 		needs[fn.Name] = map[string]diag.Pos{}
 		for _, name := range sortedKeys(fn.Env) {
 			for _, p := range fn.Env[name] {
 				if p.Ref != nil {
-					b.checkReference(&fn, p.Ref, needs[fn.Name])
+					b.checkReference(p.Ref, needs[fn.Name])
 				}
 			}
 		}
 	}
-	done := map[string]bool{}
-	for _, fn := range b.g.Functions {
-		b.referenceCycle(fn.Name, needs, nil, done)
-	}
+	cycles(b.functionNames(), func(name string) []string { return sortedKeys(needs[name]) }, func(circle []string) {
+		last := circle[len(circle)-1]
+		d := b.l.Errorf(needs[last][circle[0]], "reference-cycle", "functions need each other's id before they exist: %s", round(circle))
+		d.Width, d.Hint = len("${functions."+circle[0]+".id}"), "refer to ${functions."+circle[0]+".name} instead; names are known beforehand"
+	})
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -36,7 +38,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func (b *builder) checkReference(fn *graph.Function, ref *graph.Ref, needs map[string]diag.Pos) {
+func (b *builder) checkReference(ref *graph.Ref, needs map[string]diag.Pos) {
 	width := len("${" + ref.Group + "." + ref.Name + "." + ref.Attr + "}")
 	if ref.Group != "functions" {
 		for _, g := range groups {
@@ -50,12 +52,9 @@ func (b *builder) checkReference(fn *graph.Function, ref *graph.Ref, needs map[s
 	if target == nil {
 		d := b.l.Errorf(ref.Pos, "unknown-function", "there is no function %q", ref.Name)
 		d.Width = width
-		var names []string
-		for _, f := range b.g.Functions {
-			names = append(names, f.Name)
-		}
-		d.Hint = "functions are " + clip(strings.Join(names, ", "), 120)
-		if near := nearest(ref.Name, names); near != "" {
+		names := b.functionNames()
+		d.Hint = "functions are " + listed(names)
+		if near := nearestOf(b.l, ref.Name, names); near != "" {
 			d.Hint = "did you mean \"" + near + "\"?"
 		}
 		return
@@ -71,19 +70,56 @@ func (b *builder) checkReference(fn *graph.Function, ref *graph.Ref, needs map[s
 	}
 }
 
-// referenceCycle reports functions that need each other's id before they exist.
-func (b *builder) referenceCycle(name string, needs map[string]map[string]diag.Pos, chain []string, done map[string]bool) {
-	if i := slices.Index(chain, name); i >= 0 {
-		d := b.l.Errorf(needs[chain[len(chain)-1]][name], "reference-cycle", "functions need each other's id before they exist: %s", strings.Join(append(slices.Clone(chain[i:]), name), " → "))
-		d.Width, d.Hint = 1, "refer to ${functions."+name+".name} instead; names are known beforehand"
-		return
+func (b *builder) functionNames() []string {
+	names := make([]string, len(b.g.Functions))
+	for i, f := range b.g.Functions {
+		names[i] = f.Name
 	}
-	if done[name] {
-		return
+	return names
+}
+
+// listed shows names in a hint.
+func listed(names []string) string {
+	return clip(strings.Join(names[:min(len(names), 20)], ", "), 120)
+}
+
+// cycles follows next from each of the names and yields every circle once, each
+// beginning with the name that was reached first.
+func cycles(names []string, next func(string) []string, yield func(circle []string)) {
+	const (
+		_ = iota
+		open
+		done
+	)
+	state := map[string]int{}
+	var chain []string
+	var visit func(string)
+	visit = func(name string) {
+		switch state[name] {
+		case done:
+			return
+		case open:
+			yield(chain[slices.Index(chain, name):])
+			return
+		}
+		state[name] = open
+		chain = append(chain, name)
+		for _, n := range next(name) {
+			visit(n)
+		}
+		chain = chain[:len(chain)-1]
+		state[name] = done
 	}
-	chain = append(chain, name)
-	for _, next := range sortedKeys(needs[name]) {
-		b.referenceCycle(next, needs, chain, done)
+	for _, name := range names {
+		visit(name)
 	}
-	done[name] = true
+}
+
+// round shows a circle: a → b → a.
+func round(circle []string) string {
+	shown := circle
+	if len(shown) > 10 {
+		shown = append(slices.Clone(circle[:9]), "…")
+	}
+	return strings.Join(append(slices.Clone(shown), circle[0]), " → ")
 }

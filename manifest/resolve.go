@@ -223,7 +223,9 @@ func (r *resolver) value(n *node, v *variable, chain []diag.Pos) *node {
 	found := func(s string) *node {
 		out := *n
 		out.origin, out.via, out.text, out.soft, out.kind = join(n.origin, chain), nil, s, true, textKind
-		out.pos, out.width = n.at(v.start), utf8.RuneCountInString(n.text[v.start:v.end])
+		if v.start == 0 { // otherwise the value becomes a part of a text, whose place counts
+			out.pos, out.width = n.at(v.start), utf8.RuneCountInString(n.text[v.start:v.end])
+		}
 		return &out
 	}
 	fail := func(code, hint, format string, args ...any) *node {
@@ -370,7 +372,7 @@ func (r *resolver) target(n *node, v *variable, chain []diag.Pos) (*node, bool) 
 			if i > 0 {
 				where = file + ", " + strings.Join(v.path[:i], ".")
 			}
-			return fail("file-key", keysHint(at, step), "there is no %q in %s", step, where)
+			return fail("file-key", r.keysHint(at, step), "there is no %q in %s", step, where)
 		}
 		at = next
 	}
@@ -423,15 +425,15 @@ func child(n *node, step string) *node {
 	return nil
 }
 
-func keysHint(n *node, step string) string {
+func (r *resolver) keysHint(n *node, step string) string {
 	if n.kind == listKind {
 		return fmt.Sprintf("it is a list of %d; count from 0", len(n.list))
 	}
 	var names []string
-	for _, f := range n.fields {
+	for _, f := range n.fields[:min(len(n.fields), maxCandidates)] {
 		names = append(names, f.key)
 	}
-	if near := nearest(step, names); near != "" {
+	if near := nearestOf(&r.diags, step, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(names) > 0 {

@@ -13,6 +13,9 @@ import (
 	"github.com/anyfaas/anyfaas/manifest/graph"
 )
 
+// maxVariables bounds the variables of one text.
+const maxVariables = 1000
+
 // A piece of a text is a literal or a variable.
 type piece struct {
 	literal  string
@@ -49,8 +52,12 @@ var sourceNames = []string{"stage", "service", "provider", "region", "env", "par
 
 // parseTemplate splits text[from:to] into pieces. $${ is a literal ${.
 func parseTemplate(text string, from, to int) ([]piece, *templateError) {
+	if to-from > maxText {
+		return nil, &templateError{from, min(from+1, to), "too-large", fmt.Sprintf("a text with variables has at most %d bytes", maxText), "move it into a file that the function reads"}
+	}
 	var pieces []piece
 	var literal strings.Builder
+	count := 0
 	for i := from; i < to; {
 		switch {
 		case strings.HasPrefix(text[i:to], "$${"):
@@ -60,6 +67,9 @@ func parseTemplate(text string, from, to int) ([]piece, *templateError) {
 			end := closing(text, i, to)
 			if end < 0 {
 				return nil, &templateError{i, min(i+2, to), "variable-syntax", "the variable is not closed with }", "write $${ for the characters ${ themselves"}
+			}
+			if count++; count > maxVariables {
+				return nil, &templateError{i, min(i+2, to), "too-large", fmt.Sprintf("a text has at most %d variables", maxVariables), ""}
 			}
 			v, err := parseVariable(text, i, end)
 			if err != nil {
