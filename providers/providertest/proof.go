@@ -82,6 +82,9 @@ func entryProblems(path, provider string, s providers.Support) []string {
 func (s Suite) fieldProblems() []string {
 	out := s.mapProblems()
 	table := s.Provider.Features()
+	if _, err := s.record(s.full(), deploying); err != nil {
+		return append(out, fmt.Sprintf("the program of a graph in which everything is set fails; leave out what cannot be done, since Check reports it: %v", err))
+	}
 	before := s.outcome(s.full())
 	for _, path := range slices.Sorted(maps.Keys(fields)) {
 		g := s.full()
@@ -201,13 +204,12 @@ func (s Suite) outcome(g *graph.Graph) string {
 	for _, d := range s.Provider.Check(g).Sorted() {
 		fmt.Fprintln(&b, d)
 	}
-	r, err := record(s.Provider, g, Inputs(g), s.outputs(), false)
+	r, err := s.record(g, deploying)
 	if err != nil {
 		fmt.Fprintln(&b, err)
 		return b.String()
 	}
-	snapshot := Snapshot{Resources: r.resources, Outputs: r.exports}
-	b.Write(snapshot.JSON())
+	b.Write(r.snapshot().JSON())
 	return b.String()
 }
 

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/anyfaas/anyfaas/manifest/graph"
-	"github.com/anyfaas/anyfaas/providers"
 )
 
 // A Snapshot is what a program declares, seen twice: as a preview of a new
@@ -67,31 +66,32 @@ func (s *Snapshot) JSON() []byte {
 type OutputsFunc func(typ, name string, inputs resource.PropertyMap) (resource.PropertyMap, error)
 
 // patience is how long a program may take that waits for nothing.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // errWaits says that a program did not end.
 var errWaits = errors.New("the program does not end in a preview: it waits for an output that a preview does not know, or for something else outside; let Pulumi pass outputs on with Apply")
 
-// TakeSnapshot runs the program that p makes of g.
-func TakeSnapshot(p providers.Provider, g *graph.Graph, in providers.Inputs, outputs OutputsFunc) (*Snapshot, error) {
-	deploy, err := record(p, g, in, outputs, false)
+// take runs the program that the provider makes of g, twice.
+func (s Suite) take(g *graph.Graph) (*Snapshot, error) {
+	deploy, err := s.record(g, deploying)
 	if err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}
-	preview, err := record(p, g, in, outputs, true)
+	preview, err := s.record(g, previewing)
 	if err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
 	if err := sameNames(deploy, preview); err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Resources: deploy.resources, Outputs: deploy.exports, leaked: append(deploy.leaked, preview.leaked...)}
-	for i := range s.Resources {
-		s.Resources[i].Unknown = preview.resources[i].Unknown
+	snapshot := deploy.snapshot()
+	for i := range snapshot.Resources {
+		snapshot.Resources[i].Unknown = preview.resources[i].Unknown
 	}
-	slices.Sort(s.leaked)
-	s.leaked = slices.Compact(s.leaked)
-	return s, nil
+	snapshot.leaked = append(snapshot.leaked, preview.leaked...)
+	slices.Sort(snapshot.leaked)
+	snapshot.leaked = slices.Compact(snapshot.leaked)
+	return snapshot, nil
 }
 
 // sameNames compares the two passes: what a preview does not show must not
@@ -133,12 +133,22 @@ type recorder struct {
 	leaked    []string // places that show a secret
 }
 
-func record(p providers.Provider, g *graph.Graph, in providers.Inputs, outputs OutputsFunc, preview bool) (*recorder, error) {
-	r := &recorder{preview: preview, outputs: outputs, dir: g.Dir}
-	for _, s := range in.Secrets {
-		r.secrets = append(r.secrets, s.Reveal())
+// A pass is one of the two ways to run a program.
+type pass int
+
+const (
+	_          pass = iota
+	deploying       // outputs are known
+	previewing      // outputs of what is not there yet are unknown
+)
+
+func (s Suite) record(g *graph.Graph, how pass) (*recorder, error) {
+	in := Inputs(g)
+	r := &recorder{preview: how == previewing, outputs: s.outputs(), dir: g.Dir}
+	for _, secret := range in.Secrets {
+		r.secrets = append(r.secrets, secret.Reveal())
 	}
-	program := p.Program(g, in)
+	program := s.Provider.Program(g, in)
 	run := func(ctx *pulumi.Context) error {
 		if err := program(ctx); err != nil {
 			return err
@@ -149,20 +159,24 @@ func record(p providers.Provider, g *graph.Graph, in providers.Inputs, outputs O
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- pulumi.RunErr(run, pulumi.WithMocks(g.Service, g.Stage+"-"+g.Provider, r), func(i *pulumi.RunInfo) { i.DryRun = preview })
+		done <- pulumi.RunErr(run, pulumi.WithMocks(g.Service, g.Stage+"-"+g.Provider, r), func(i *pulumi.RunInfo) { i.DryRun = r.preview })
 	}()
 	select {
 	case err := <-done:
 		if err != nil {
 			return nil, err
 		}
-	case <-time.After(patience):
+	case <-time.After(cmp.Or(s.patience, patience)):
 		return nil, errWaits
 	}
 	slices.SortFunc(r.resources, func(a, b Resource) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name), strings.Compare(a.urn, b.urn))
 	})
 	return r, nil
+}
+
+func (r *recorder) snapshot() *Snapshot {
+	return &Snapshot{Resources: r.resources, Outputs: r.exports, leaked: r.leaked}
 }
 
 // NewResource notes one registration.
@@ -204,8 +218,11 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 		res.Inputs[string(k)] = s.show(string(k), inputs[k])
 	}
 	res.Unknown = s.unknown
-	for i := range s.leaked {
-		s.leaked[i] = "input " + s.leaked[i] + " of " + res.label()
+	for i, path := range s.leaked {
+		s.leaked[i] = "input " + path + " of " + res.label()
+		if res.Type == outputsType {
+			s.leaked[i] = "output " + path
+		}
 	}
 	if res.Type == outputsType {
 		r.mu.Lock()
