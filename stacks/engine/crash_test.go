@@ -27,6 +27,7 @@ import (
 // A job is what a child process of the tests does.
 type job struct {
 	Dir    string
+	URL    string // of the state; "" for the folder of the project
 	Things []thingSpec
 	Remove bool
 	Pause  time.Duration // of every change, before and after it is made
@@ -92,7 +93,11 @@ func child(text string) error {
 		}
 		time.Sleep(j.Pause)
 	}
-	e, err := engine.New(engine.Options{ProjectDir: j.Dir, Env: func(string) string { return "" }})
+	env := map[string]string{}
+	if j.URL != "" {
+		env = map[string]string{"ANYFAAS_HOME": j.Dir, "ANYFAAS_PASSPHRASE": "open sesame"}
+	}
+	e, err := engine.New(engine.Options{ProjectDir: j.Dir, URL: j.URL, Env: func(name string) string { return env[name] }})
 	if err != nil {
 		return err
 	}

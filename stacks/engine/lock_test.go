@@ -57,14 +57,19 @@ func (w *world) upErr(t testing.TB, things ...thing) error {
 	return err
 }
 
-func TestOneOfManyDeploysAtOnceWins(t *testing.T) {
-	w := newWorld(t)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	w.cloud.before = func(context.Context, string, providers.Resource) error {
+// hold makes the first change of a run tell that it began and wait.
+func hold(entered, leave chan struct{}) func(context.Context, string, providers.Resource) error {
+	return func(context.Context, string, providers.Resource) error {
 		close(entered)
 		<-leave
 		return nil
 	}
+}
+
+func TestOneOfManyDeploysAtOnceWins(t *testing.T) {
+	w := newWorld(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	w.cloud.before = hold(entered, leave)
 	const runs = 8
 	errs := make([]error, runs)
 	var wg sync.WaitGroup
