@@ -25,7 +25,6 @@ type front struct {
 	ids      *requestIDs
 	server   *http.Server
 	address  *net.TCPAddr
-	wanted   int // the explicit port; 0 when it was picked
 }
 
 // frontSettings are what a service says beside the port.
@@ -45,10 +44,10 @@ func (f *front) listening() bool { return f.server != nil }
 func (f *front) port() int       { return f.address.Port }
 
 // listen opens the port: the wanted one, or the last one if that is free, or
-// the first free one. It does nothing when the front listens there already.
+// the first free one. It does nothing when the front listens there already, or
+// listens somewhere and any port will do.
 func (f *front) listen(wanted, last int) error {
-	if f.server != nil && (wanted == f.port() || wanted == 0 && f.wanted == 0) {
-		f.wanted = wanted
+	if f.server != nil && (wanted == f.port() || wanted == 0) {
 		return nil
 	}
 	l, err := listenPort(wanted, last)
@@ -56,7 +55,7 @@ func (f *front) listen(wanted, last int) error {
 		return err
 	}
 	old := f.server
-	f.address, f.wanted = l.Addr().(*net.TCPAddr), wanted
+	f.address = l.Addr().(*net.TCPAddr)
 	f.server = &http.Server{
 		Handler:           f,
 		ReadHeaderTimeout: 30 * time.Second,
