@@ -260,14 +260,15 @@ func (b *builder) jwt(f *field) *graph.JWT {
 func (b *builder) checkRoutes() {
 	type route struct {
 		function string
-		trigger  graph.Trigger
+		trigger  *graph.Trigger
 	}
 	seen := map[string]route{}
 	cors := false
 	var all []route
-	for _, fn := range b.g.Functions {
-		for _, t := range fn.Triggers {
-			if t.HTTP != nil {
+	for i := range b.g.Functions {
+		fn := &b.g.Functions[i]
+		for j := range fn.Triggers {
+			if t := &fn.Triggers[j]; t.HTTP != nil {
 				all = append(all, route{fn.Name, t})
 				cors = cors || t.HTTP.CORS
 			}

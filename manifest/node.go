@@ -21,8 +21,9 @@ const (
 	mapKind
 )
 
-// A node is a value with the place it stands at. Nodes are not changed once
-// they are built, except by normalise, which owns its tree.
+// A node is a value with the place it stands at. Nodes may be shared; they are
+// not changed once they are built, but for the last shape check, which writes
+// short forms out.
 type node struct {
 	kind   kind
 	text   string   // of a scalar, without quotes and escapes
@@ -70,6 +71,18 @@ func (n *node) get(path ...string) *node {
 		n = f.value
 	}
 	return n
+}
+
+// count returns how many values n is made of, itself included.
+func (n *node) count() int {
+	total := 1
+	for _, item := range n.list {
+		total += item.count()
+	}
+	for i := range n.fields {
+		total += n.fields[i].value.count()
+	}
+	return total
 }
 
 func (n *node) isScalar() bool { return n.kind != listKind && n.kind != mapKind }

@@ -59,24 +59,29 @@ func (r *resolver) resolve(n *node, chain []diag.Pos) *node {
 		if len(chain) == 0 {
 			return n
 		}
+		out := *n
+		out.origin, out.via = join(n.origin, chain), nil
+		return &out
+	}
+	ok, same := true, len(chain) == 0
+	list := make([]*node, len(n.list))
+	for i, item := range n.list {
+		list[i] = r.resolve(item, chain)
+		ok, same = ok && list[i] != nil, same && list[i] == item
+	}
+	fields := make([]field, len(n.fields))
+	for i, f := range n.fields {
+		fields[i] = field{key: f.key, pos: f.pos, value: r.resolve(f.value, chain)}
+		ok, same = ok && fields[i].value != nil, same && fields[i].value == f.value
+	}
+	switch {
+	case !ok:
+		return nil
+	case same:
+		return n
 	}
 	out := *n
-	out.origin, out.via = join(n.origin, chain), nil
-	ok := true
-	out.list, out.fields = nil, nil
-	for _, item := range n.list {
-		v := r.resolve(item, chain)
-		ok = ok && v != nil
-		out.list = append(out.list, v)
-	}
-	for _, f := range n.fields {
-		v := r.resolve(f.value, chain)
-		ok = ok && v != nil
-		out.fields = append(out.fields, field{key: f.key, pos: f.pos, value: v})
-	}
-	if !ok {
-		return nil
-	}
+	out.origin, out.via, out.list, out.fields = join(n.origin, chain), nil, list, fields
 	return &out
 }
 

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -54,10 +55,12 @@ func below(path, key string) string {
 
 // used lists the settings of the effective manifest in file order.
 func used(root *node, service []string) []graph.Setting {
-	var out []graph.Setting
+	out := make([]graph.Setting, 0, root.count())
 	u := user{service: service, out: &out}
 	u.walk(&field{value: root, pos: root.pos}, language, "")
-	slices.SortStableFunc(out, func(a, b graph.Setting) int { return a.Pos.Compare(b.Pos) })
+	slices.SortFunc(out, func(a, b graph.Setting) int {
+		return cmp.Or(a.Pos.Compare(b.Pos), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Function, b.Function))
+	})
 	return out
 }
 
@@ -117,7 +120,8 @@ func merged(a, b []string) []string {
 
 // positions returns the places of everything below f, by path.
 func positions(f *field) graph.Positions {
-	p := graph.Positions{"": f.pos}
+	p := make(graph.Positions, f.value.count())
+	p[""] = f.pos
 	place(p, f.value, "")
 	return p
 }

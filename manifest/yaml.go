@@ -274,7 +274,8 @@ func (s *source) scalarWidth(start int, y *yaml.Node) int {
 // written out wins over a merged one.
 func (c *converter) mapping(y *yaml.Node, n *node, depth int) bool {
 	ok := true
-	seen := map[string]diag.Pos{}
+	seen := make(map[string]diag.Pos, len(y.Content)/2)
+	n.fields = make([]field, 0, len(y.Content)/2)
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
