@@ -108,16 +108,18 @@ func (e *execution) log(status int, note string) {
 
 // diagnose tells why talking to the worker failed.
 func (e *execution) diagnose(ctx context.Context, err error) *failure {
+	// The deadline goes first: giving up a request body, as is done then, looks
+	// as if the client had gone.
+	if errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(e.deadline) {
+		// The handler may still run; nothing else shall wait for it.
+		e.retire = true
+		return &failure{http.StatusGatewayTimeout, messageTimeout, err}
+	}
 	if client, ok := errors.AsType[*clientError](err); ok {
 		return &failure{statusClientGone, client.Error(), err}
 	}
 	if ctx.Err() != nil {
 		return &failure{statusClientGone, "the client went away", err}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// The handler may still run; nothing else shall wait for it.
-		e.retire = true
-		return &failure{http.StatusGatewayTimeout, messageTimeout, err}
 	}
 	if reason := e.worker.crash(); reason != "" {
 		return &failure{http.StatusBadGateway, reason, err}

@@ -332,7 +332,7 @@ func (f *function) boot() {
 		program: f.program, journal: f.journal,
 		socket: filepath.Join(f.layout.sockets, id+".s"),
 		temp:   filepath.Join(f.layout.temp, id),
-		done:   make(chan struct{}),
+		exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(f.ctx)
 	w.cancelBoot = cancel
@@ -348,14 +348,9 @@ func (f *function) run(ctx context.Context, w *worker) {
 	err := errRetired
 	select {
 	case f.boots <- struct{}{}:
-		if ctx.Err() == nil {
-			err = w.start(ctx, f.spawner)
-		} else {
-			close(w.done)
-		}
+		err = w.start(ctx, f.spawner)
 		<-f.boots
 	case <-ctx.Done():
-		close(w.done)
 	}
 
 	f.mu.Lock()
@@ -498,7 +493,9 @@ func (f *function) close(grace time.Duration) {
 	}
 	f.mu.Lock()
 	for _, w := range f.workers {
-		f.end(w)
+		if w.ready { // a start that is under way has been cancelled
+			f.end(w)
+		}
 	}
 	f.mu.Unlock()
 	<-f.empty

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -201,4 +202,24 @@ func (h *testHost) functionStatus(name string) api.FunctionStatus {
 	}
 	h.t.Fatalf("no function %q in the status", name)
 	return api.FunctionStatus{}
+}
+
+// newTestMachine returns what functions need, without a host around it.
+func newTestMachine(t *testing.T) *machine {
+	t.Helper()
+	l := layoutOf(t.TempDir())
+	if err := l.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	m := &machine{
+		layout: l, log: log, logs: openLogbook(l.logs, log), spawner: newSpawner(),
+		boots: make(chan struct{}, 4), idle: time.Minute, getenv: os.Getenv, ctx: context.Background(),
+	}
+	t.Cleanup(func() {
+		m.tasks.Wait()
+		m.spawner.close()
+		m.logs.close()
+	})
+	return m
 }

@@ -16,10 +16,17 @@ func ownedByUser(info os.FileInfo) bool {
 func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // terminate asks the processes of a group to finish.
-func terminate(pgid int) error { return syscall.Kill(-pgid, syscall.SIGTERM) }
+func terminate(pgid int) error { return signalGroup(pgid, syscall.SIGTERM) }
 
 // kill ends the processes of a group at once.
-func kill(pgid int) error { return syscall.Kill(-pgid, syscall.SIGKILL) }
+func kill(pgid int) error { return signalGroup(pgid, syscall.SIGKILL) }
+
+func signalGroup(pgid int, s syscall.Signal) error {
+	if pgid <= 1 {
+		panic("host: a signal for a group that cannot be a worker's") // 0 is our own, 1 everybody
+	}
+	return syscall.Kill(-pgid, s)
+}
 
 // alive reports whether a process of this id exists.
 func alive(pid int) bool {

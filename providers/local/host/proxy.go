@@ -149,8 +149,8 @@ func (e *execution) respond(rw http.ResponseWriter, reply *reply) error {
 	if err := e.copyBody(rw, reply); err != nil {
 		return err
 	}
-	for name, values := range reply.Trailer {
-		rw.Header()[http.TrailerPrefix+name] = values
+	for name, values := range reply.Trailer { // announced by copyHeader
+		rw.Header()[name] = values
 	}
 	return nil
 }
@@ -167,6 +167,9 @@ func copyHeader(dst http.Header, resp *http.Response) {
 		default:
 			dst[name] = values
 		}
+	}
+	for name := range resp.Trailer {
+		dst["Trailer"] = append(dst["Trailer"], name)
 	}
 	if _, ok := dst["Content-Type"]; !ok {
 		dst["Content-Type"] = nil // net/http shall not guess one

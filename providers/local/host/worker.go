@@ -22,6 +22,7 @@ import (
 const (
 	bootTimeout = 60 * time.Second       // from the start of the process until it accepts connections
 	stopGrace   = 2 * time.Second        // from the polite to the forceful end
+	crashGrace  = 500 * time.Millisecond // from a broken connection to the end of the process
 	drainGrace  = 500 * time.Millisecond // for outputs that a grandchild still holds open
 )
 
@@ -49,8 +50,9 @@ type worker struct {
 	rss     atomic.Int64 // bytes, as sampled last
 	fault   atomic.Pointer[string]
 	ending  atomic.Bool   // we asked it to exit
-	done    chan struct{} // closed when the process is gone and its output read
-	exit    string        // how it ended; valid after done
+	exited  chan struct{} // closed when the process is gone
+	exit    string        // how it ended; valid after exited
+	done    chan struct{} // closed when its output has been read and its files are gone
 
 	// Guarded by the mutex of the function.
 	ready   bool
@@ -101,6 +103,7 @@ func (w *worker) start(ctx context.Context, s *spawner) error {
 	if err := w.spawn(s); err != nil {
 		os.RemoveAll(w.temp)
 		w.exit = err.Error()
+		close(w.exited)
 		close(w.done)
 		return fmt.Errorf("start %s: %w", strings.Join(w.program.command, " "), err)
 	}
@@ -200,6 +203,11 @@ func (w *worker) watch(cmd *exec.Cmd, stdout, stderr *os.File) {
 		(&capture{kind: "err", journal: w.journal, running: &w.running, level: w.program.level, tail: &w.stderr}).copy(stderr)
 	})
 	err := cmd.Wait()
+	w.exit = "exit status 0"
+	if err != nil {
+		w.exit = err.Error()
+	}
+	close(w.exited)
 	kill(cmd.Process.Pid) // what it started and left behind
 	drained := make(chan struct{})
 	go func() { outputs.Wait(); close(drained) }()
@@ -216,10 +224,6 @@ func (w *worker) watch(cmd *exec.Cmd, stdout, stderr *os.File) {
 	w.conns.close()
 	os.Remove(w.socket)
 	os.RemoveAll(w.temp)
-	w.exit = "exit status 0"
-	if err != nil {
-		w.exit = err.Error()
-	}
 	close(w.done)
 }
 
@@ -227,8 +231,9 @@ func (w *worker) watch(cmd *exec.Cmd, stdout, stderr *os.File) {
 // it is gone.
 func (w *worker) stop(grace time.Duration) {
 	w.ending.Store(true)
+	defer func() { <-w.done }()
 	select {
-	case <-w.done:
+	case <-w.exited:
 		return
 	default:
 	}
@@ -236,24 +241,18 @@ func (w *worker) stop(grace time.Duration) {
 	if grace > 0 {
 		terminate(pid)
 		select {
-		case <-w.done:
+		case <-w.exited:
 			return
 		case <-time.After(grace):
 		}
 	}
-	select {
-	case <-w.done:
-		return
-	default:
-	}
 	kill(pid)
-	<-w.done
 }
 
 // abort ends the process by force because of a fault that its calls report.
 func (w *worker) abort(fault string) {
 	select {
-	case <-w.done:
+	case <-w.exited:
 		return
 	default:
 	}
@@ -266,14 +265,14 @@ func (w *worker) abort(fault string) {
 // the process to become known; "" means that the process still runs.
 func (w *worker) crash() string {
 	select {
-	case <-w.done:
-	case <-time.After(time.Second):
+	case <-w.exited:
+	case <-time.After(crashGrace):
 	}
 	if f := w.fault.Load(); f != nil {
 		return *f
 	}
 	select {
-	case <-w.done:
+	case <-w.exited:
 		return "the worker exited (" + w.exit + ")"
 	default:
 		return ""

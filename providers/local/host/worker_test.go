@@ -95,6 +95,7 @@ func work(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		io.Copy(flusher{w}, r.Body)
 	case "refuse": // answers without reading the body
+		http.NewResponseController(w).EnableFullDuplex()
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		fmt.Fprint(w, "too large")
 	case "stream":
@@ -133,6 +134,7 @@ func work(w http.ResponseWriter, r *http.Request) {
 	case "cut": // breaks off in the middle of the body
 		w.Header().Set("Content-Length", "100")
 		fmt.Fprint(w, "half")
+		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case "eat":
 		mb, _ := strconv.Atoi(arg)
