@@ -54,6 +54,10 @@ type Options struct {
 	// goroutines.
 	Policy func(stack, function string) api.FunctionSpec
 
+	// Known reports whether a stack exists although it has no resource here,
+	// so that its functions may publish on a bus without rules. Nil knows none.
+	Known func(stack string) bool
+
 	Log   *slog.Logger // nil discards
 	Clock Clock        // of schedules; nil is the system's clock
 	Retry Backoff      // pauses between attempts; zero is 250 ms doubling to 30 s
@@ -72,9 +76,11 @@ type Broker struct {
 	messages *messageServer
 	db       *bbolt.DB
 	outbox   *outbox
+	s3       *s3Server
 
 	mu        sync.RWMutex // guards what follows
 	resources map[resourceKey]resource
+	specs     map[resourceKey]json.RawMessage // as last applied
 	closed    bool
 }
 
@@ -107,6 +113,9 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	if o.Policy == nil {
 		o.Policy = func(string, string) api.FunctionSpec { return api.FunctionSpec{} }
 	}
+	if o.Known == nil {
+		o.Known = func(string) bool { return false }
+	}
 	if o.Clock == nil {
 		o.Clock = systemClock{}
 	}
@@ -114,7 +123,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	b := &Broker{opts: o, log: o.Log, resources: map[resourceKey]resource{}}
+	b := &Broker{opts: o, log: o.Log, resources: map[resourceKey]resource{}, specs: map[resourceKey]json.RawMessage{}}
 	data, err := b.listenData(ctx)
 	if err != nil {
 		return nil, err
@@ -157,7 +166,7 @@ func (b *Broker) Apply(ctx context.Context, stack string, kind api.Kind, name st
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	b.mu.Lock()
-	b.resources[key] = r
+	b.resources[key], b.specs[key] = r, spec
 	b.mu.Unlock()
 	return out, nil
 }
@@ -180,6 +189,7 @@ func (b *Broker) remove(ctx context.Context, key resourceKey) error {
 	}
 	b.mu.Lock()
 	delete(b.resources, key)
+	delete(b.specs, key)
 	b.mu.Unlock()
 	if err := errors.Join(r.stop(ctx), r.remove(ctx)); err != nil {
 		return fmt.Errorf("%s: %w", key, err)
@@ -215,28 +225,39 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 	b.closed = true
 	b.mu.Unlock()
+	b.starting.Lock()
+	messages, db, outbox, s3 := b.messages, b.db, b.outbox, b.s3
+	b.starting.Unlock()
 	errs := []error{b.data.close()}
+	if s3 != nil {
+		errs = append(errs, s3.close())
+	}
 	for _, k := range slices.Backward(b.keys(func(resourceKey) bool { return true })) {
 		r, _ := b.lookup(k)
 		errs = append(errs, r.stop(ctx))
 	}
-	b.starting.Lock()
-	defer b.starting.Unlock()
-	if b.outbox != nil {
-		b.outbox.stop()
+	if outbox != nil {
+		outbox.stop()
 	}
-	if b.messages != nil {
-		b.messages.close()
+	if messages != nil {
+		messages.close()
 	}
-	if b.db != nil {
-		errs = append(errs, b.db.Close())
+	if db != nil {
+		errs = append(errs, db.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // Addrs returns the base URLs of the data plane and of the S3 API; the latter
 // is "" until the first bucket.
-func (b *Broker) Addrs() (data, s3 string) { return b.data.url, "" }
+func (b *Broker) Addrs() (data, s3 string) {
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	if b.s3 != nil {
+		s3 = b.s3.url
+	}
+	return b.data.url, s3
+}
 
 // keys returns the matching keys in restart order of their kinds, then by name.
 func (b *Broker) keys(match func(resourceKey) bool) []resourceKey {

@@ -20,6 +20,9 @@ var (
 	fifoBucket      = []byte("fifo")      // store of a queue → group → fifoHold
 	tablesBucket    = []byte("tables")    // <stack>/<name> → encoded key → item
 	changesBucket   = []byte("changes")   // <stack>/<name> → shard → number → change
+	bucketsBucket   = []byte("buckets")   // physical name → bucketRecord
+	objectsBucket   = []byte("objects")   // physical name → key → versions, newest first
+	uploadsBucket   = []byte("uploads")   // physical name → id → upload
 )
 
 // records opens the record file, a bbolt database, when it isn't open yet.
@@ -35,7 +38,10 @@ func (b *Broker) records() (*bbolt.DB, error) {
 		return nil, fmt.Errorf("record file: %w", err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{schedulesBucket, positionsBucket, outboxBucket, fifoBucket, tablesBucket, changesBucket} {
+		for _, name := range [][]byte{
+			schedulesBucket, positionsBucket, outboxBucket, fifoBucket, tablesBucket, changesBucket,
+			bucketsBucket, objectsBucket, uploadsBucket,
+		} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -27,6 +27,10 @@ func (b *Broker) newResource(key resourceKey) (resource, error) {
 		return &table{b: b, key: key}, nil
 	case api.KindTableReader:
 		return &tableReader{b: b, key: key}, nil
+	case api.KindBucket:
+		return &bucket{b: b, key: key}, nil
+	case api.KindNotification:
+		return &notification{trigger: eventTrigger{b: b, key: key}}, nil
 	case api.KindSubscription:
 		return &subscription{trigger: eventTrigger{b: b, key: key}}, nil
 	case api.KindEventRule:
@@ -91,6 +95,9 @@ func (b *Broker) knownStack(stack string) error {
 		}
 		names = append(names, k.stack)
 	}
+	if b.opts.Known(stack) {
+		return nil
+	}
 	return notFound{fmt.Sprintf("no stack %q%s", stack, didYouMean(stack, names))}
 }
 
@@ -131,10 +138,4 @@ func (b *Broker) Send(ctx context.Context, stack, queue string, body []byte, att
 	}
 	_, err = q.send(ctx, outgoing{body: body, attributes: attrs})
 	return err
-}
-
-// Event builds the event that a trigger of this kind ("queue", "schedule", …)
-// would hand to the function, around data.
-func (b *Broker) Event(trigger, stack, function string, data json.RawMessage) (api.CloudEvent, error) {
-	return api.CloudEvent{}, fmt.Errorf("a function has no trigger %q", trigger)
 }

@@ -42,11 +42,16 @@ type table struct {
 
 // A change is what happened to an item.
 type change struct {
-	ID        string          `json:"id"`
-	At        time.Time       `json:"at"`
-	Partition string          `json:"partition"`
-	Subject   string          `json:"subject"` // key, or key/sort
-	Operation string          `json:"operation"`
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Partition string    `json:"partition"`
+	Subject   string    `json:"subject"` // key, or key/sort
+	changeData
+}
+
+// A changeData is the data of a change's event.
+type changeData struct {
+	Operation string          `json:"operation"` // insert, update or delete
 	Keys      json.RawMessage `json:"keys"`
 	New       json.RawMessage `json:"new,omitempty"`
 	Old       json.RawMessage `json:"old,omitempty"`
@@ -154,7 +159,7 @@ func (t *table) set(k itemKey, item json.RawMessage) (operation string, err erro
 		recorded = true
 		return t.record(tx, change{
 			ID: newID(), At: time.Now().UTC(), Partition: k.partition, Subject: k.text,
-			Operation: operation, Keys: k.attributes, New: item, Old: old,
+			changeData: changeData{Operation: operation, Keys: k.attributes, New: item, Old: old},
 		})
 	})
 	if recorded {
@@ -235,12 +240,7 @@ func (t *table) event(r record) (api.CloudEvent, error) {
 	if err := json.Unmarshal(r.value, &c); err != nil {
 		return api.CloudEvent{}, err
 	}
-	data, err := json.Marshal(struct {
-		Operation string          `json:"operation"`
-		Keys      json.RawMessage `json:"keys"`
-		New       json.RawMessage `json:"new,omitempty"`
-		Old       json.RawMessage `json:"old,omitempty"`
-	}{c.Operation, c.Keys, c.New, c.Old})
+	data, err := json.Marshal(c.changeData)
 	if err != nil {
 		return api.CloudEvent{}, err
 	}
