@@ -79,58 +79,90 @@ func parseCron(s string) *cronError {
 		}
 		return whole(fmt.Sprintf("cron has five fields, not %d", len(fields)), hint)
 	}
+	var sets [5]uint64
 	for i, f := range cronFields {
 		offset := starts[i]
 		for _, part := range strings.Split(fields[i], ",") {
-			if message, hint := f.check(part); message != "" {
+			set, message, hint := f.parse(part)
+			if message != "" {
 				return &cronError{offset, offset + max(len(part), 1), message, hint}
 			}
+			sets[i] |= set
 			offset += len(part) + 1
 		}
+	}
+	if strings.HasPrefix(fields[4], "*") && !dayExists(sets[2], sets[3]) {
+		return &cronError{starts[2], starts[3] + len(fields[3]), fmt.Sprintf("day of month %s never comes in month %s", clip(fields[2], 20), clip(fields[3], 20)), "choose a day that the month has"}
 	}
 	return nil
 }
 
-// check returns what is wrong with one part of a list, and what to do.
-func (f cronField) check(part string) (message, hint string) {
+// dayExists reports whether one of the days is in one of the months; 29 February
+// counts.
+func dayExists(days, months uint64) bool {
+	for m, length := range []int{1: 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31} {
+		if months>>m&1 == 1 && days&(1<<(length+1)-1) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// parse reads one part of a list: bit n of the set is for value n. The message
+// says what is wrong with it, the hint what to do.
+func (f cronField) parse(part string) (set uint64, message, hint string) {
+	fail := func(hint, format string, args ...any) (uint64, string, string) {
+		return 0, f.name + " " + fmt.Sprintf(format, args...), hint
+	}
 	takes := fmt.Sprintf("%s takes %d to %d", f.name, f.low, f.high)
 	if f.names != nil {
 		takes += fmt.Sprintf(" or %s to %s", f.names[0], f.names[len(f.names)-1])
 	}
+	shown := clip(part, 20)
 	body, step, stepped := strings.Cut(part, "/")
+	low, high, ranged := f.low, f.high, true
+	if body == "*" && f.high == 7 {
+		high = 6 // 7 is another name of Sunday
+	}
+	if body != "*" {
+		first, last, found := strings.Cut(body, "-")
+		ranged = found
+		var ok bool
+		if low, ok = f.value(first); !ok {
+			switch {
+			case first == "?":
+				return fail("write * instead", "cannot be %q", shown)
+			case strings.ContainsAny(part, "LW#"):
+				return fail("L, W and # are not portable; "+takes, "cannot be %q", shown)
+			}
+			return fail(takes+", also as lists 1,2, ranges 1-5 and steps */5", "cannot be %q", shown)
+		}
+		high = low
+		if ranged {
+			if high, ok = f.value(last); !ok {
+				return fail(takes, "cannot be %q", shown)
+			}
+			if high < low {
+				return fail("write it as two ranges in a list", "range %q goes backwards", clip(body, 20))
+			}
+		}
+	}
+	n := 1
 	if stepped {
-		if n, err := strconv.Atoi(step); err != nil || n < 1 || n > f.high || !digits(step) {
-			return fmt.Sprintf("%s cannot have the step %q", f.name, clip(step, 20)), fmt.Sprintf("a step is a number from 1 to %d", f.high)
+		var err error
+		switch n, err = strconv.Atoi(step); {
+		case err != nil || n < 1 || !digits(step):
+			return fail("a step is a number from 1 on", "cannot have the step %q", clip(step, 20))
+		case !ranged:
+			return fail(fmt.Sprintf("steps go over a range: write %d-%d/%d", low, f.high, n), "cannot be %q", shown)
+		case n > high-low:
+			return fail(fmt.Sprintf("only %d would be left; write that", low), "cannot have the step %d over %d values", n, high-low+1)
 		}
 	}
-	if body == "*" {
-		return "", ""
+	for v := low; v <= high; v += n {
+		set |= 1 << v
 	}
-	first, last, ranged := strings.Cut(body, "-")
-	low, ok := f.value(first)
-	if !ok {
-		switch {
-		case first == "?":
-			return fmt.Sprintf("%s cannot be %q", f.name, part), "write * instead"
-		case strings.ContainsAny(part, "LW#"):
-			return fmt.Sprintf("%s cannot be %q", f.name, clip(part, 20)), "L, W and # are not portable; " + takes
-		}
-		return fmt.Sprintf("%s cannot be %q", f.name, clip(part, 20)), takes + ", also as lists 1,2, ranges 1-5 and steps */5"
-	}
-	if !ranged {
-		if stepped {
-			return fmt.Sprintf("%s cannot be %q", f.name, clip(part, 20)), fmt.Sprintf("steps go over a range: write %s-%d/%s", first, f.high, step)
-		}
-		return "", ""
-	}
-	high, ok := f.value(last)
-	switch {
-	case !ok:
-		return fmt.Sprintf("%s cannot be %q", f.name, clip(part, 20)), takes
-	case high < low:
-		return fmt.Sprintf("%s range %q goes backwards", f.name, clip(body, 20)), "write it as two ranges in a list"
-	}
-	return "", ""
+	return set, "", ""
 }
 
 // value reads a number or a name of the field.
