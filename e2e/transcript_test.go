@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -115,7 +116,9 @@ var volatile = []struct {
 }{
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "<id>"},
 	{regexp.MustCompile(`\b(?:[0-9a-f]{16,}|[0-9A-Z]{20,})\b`), "<id>"},
+	{regexp.MustCompile(`\b[0-9][0-9a-z]{12}\b`), "<request>"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[0-9.]*(?:Z| UTC|[+-]\d\d:\d\d)?`), "<time>"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "<day>"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(?:\.\d+)?\b`), "<time>"},
 	{regexp.MustCompile(`\b(?:\d+m)?\d+(?:\.\d+)?(?:ms|µs|s)\b`), "<duration>"},
 	{regexp.MustCompile(`\b\d+(?:\.\d+)? (?:B|kB|KB|MB|KiB|MiB)\b`), "<size>"},
@@ -125,8 +128,26 @@ var volatile = []struct {
 	{regexp.MustCompile(`  +`), "  "}, // columns are as wide as what they hold
 }
 
+// steps are lines about the steps of an operation. They run side by side, so
+// their order is not promised.
+var steps = regexp.MustCompile(`(?m)(?:^(?:[-+~] (?:created|deleted|updated|replaced)|packaged) .*\n)+`)
+
+// otherTools is the warning that a language's version here is another than the
+// manifest's, which is the machine's business and not the document's.
+var otherTools = regexp.MustCompile(`(?m)^\S+: warning: runtime .* \[toolchain-version\]\n(?: .*\n)?(?: +\^~*\n)?(?:  hint: .*\n)?`)
+
+// sortSteps brings the steps into alphabetical order.
+func sortSteps(text string) string {
+	return steps.ReplaceAllStringFunc(text, func(block string) string {
+		lines := strings.SplitAfter(block, "\n")
+		slices.Sort(lines)
+		return strings.Join(lines, "")
+	})
+}
+
 // same reports whether what was printed is what the document shows.
 func same(shown, printed string) bool {
+	shown, printed = sortSteps(shown), sortSteps(printed)
 	for _, v := range volatile {
 		shown, printed = v.pattern.ReplaceAllString(shown, v.mark), v.pattern.ReplaceAllString(printed, v.mark)
 	}

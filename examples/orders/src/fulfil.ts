@@ -5,8 +5,8 @@ import { loadOrder, saveOrder, writeFile } from "./store.ts";
 
 /**
  * Packs an order and leaves a packing slip. Throwing brings the message back
- * after the queue's visibility; after three times it goes to "unpacked".
- * A message may come twice, so what is packed already is left alone.
+ * a little later; after three times it goes to "unpacked". A message may come
+ * twice, so what is packed already is left alone.
  */
 export const handler: EventHandler<QueueEvent<{ order: string }>> = async (event, ctx) => {
   const id = event.data.body.order;

@@ -92,7 +92,7 @@ func Plan(ctx context.Context, e ObjectEvent) error {
 }
 
 // Resize makes one thumbnail. A photo that is cut off fails here, comes back
-// after the queue's visibility, and ends in the queue "broken".
+// a little later, and after three times ends in the queue "broken".
 func Resize(ctx context.Context, e JobEvent) error {
 	job := e.Data.Body
 	data, err := get(ctx, job.Key)

@@ -21,7 +21,7 @@ def submit(request, ctx):
 def work(event, ctx):
     """Does one job.
 
-    Raising brings it back after a minute; after three times it goes to the
+    Raising brings it back a little later; after three times it goes to the
     queue "failures".
     """
     url = event["data"]["body"]["url"]

@@ -45,7 +45,7 @@ func Submit(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusAccepted, "queued", job.URL)
 }
 
-// Work does one job. An error brings it back after a minute; after three times
+// Work does one job. An error brings it back a little later; after three times
 // it goes to the queue "failures".
 func Work(ctx context.Context, m Message) error {
 	u, err := url.Parse(m.Data.Body.URL)

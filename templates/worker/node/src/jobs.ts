@@ -14,7 +14,7 @@ export const submit: HttpHandler = async (request, ctx) => {
 };
 
 /**
- * Does one job. Throwing brings it back after a minute; after three times it
+ * Does one job. Throwing brings it back a little later; after three times it
  * goes to the queue "failures".
  */
 export const work: EventHandler<QueueEvent<Job>> = (event, ctx) => {
