@@ -251,7 +251,14 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, int
 	if body != nil {
 		open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	return c.send(ctx, method, path, open, into)
+	for attempt := 1; ; attempt++ {
+		err := c.send(ctx, method, path, open, into)
+		// A host that dies takes connections along that it never looked at.
+		if lost := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE); !lost || method != http.MethodGet || attempt == 5 {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (c *Client) send(ctx context.Context, method, path string, open func() (io.ReadCloser, error), into any) error {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,17 +71,10 @@ func (f *front) listen(wanted, last int) error {
 }
 
 func listenPort(wanted, last int) (net.Listener, error) {
-	if wanted != 0 {
-		l, err := net.Listen("tcp4", loopback(wanted))
+	if port := cmp.Or(wanted, last); port != 0 {
+		l, err := net.Listen("tcp4", loopback(port))
 		if err != nil {
-			return nil, portError(wanted, err)
-		}
-		return l, nil
-	}
-	if last != 0 {
-		l, err := net.Listen("tcp4", loopback(last))
-		if err != nil {
-			return nil, portError(last, err)
+			return nil, portError(port, err)
 		}
 		return l, nil
 	}

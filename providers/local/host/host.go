@@ -51,6 +51,7 @@ const DefaultIdle = 5 * time.Minute
 const (
 	lonelyGrace = 500 * time.Millisecond // from the end of the last stack to the end of the host
 	emptyGrace  = 2 * time.Minute        // for the first resource after a start
+	retryPause  = 2 * time.Second        // between attempts to bring a resource back
 	closeGrace  = 3 * time.Second        // for running calls when the host stops
 )
 
@@ -201,31 +202,42 @@ func (h *host) restore(ctx context.Context) {
 	}
 }
 
-func (h *host) restoreResource(ctx context.Context, stack string, key resourceKey) bool {
+// restoreResource applies a resource as it is stored.
+func (h *host) restoreResource(ctx context.Context, stack string, key resourceKey) {
+	err := h.reapply(ctx, stack, key)
+	if err == nil {
+		return
+	}
+	h.log.Error("cannot bring back now; it is tried again", "stack", stack, "resource", key, "error", err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = append(h.broken, brokenResource{stack, key})
+}
+
+func (h *host) reapply(ctx context.Context, stack string, key resourceKey) error {
 	rec, ok := h.store.get(stack, key)
 	if !ok {
-		return true
+		return nil
 	}
 	if _, err := h.apply(ctx, stack, key, rec.Spec); err != nil {
-		h.log.Error("cannot bring back", "stack", stack, "resource", key, "error", err)
-		h.mu.Lock()
-		h.broken = append(h.broken, brokenResource{stack, key})
-		h.mu.Unlock()
-		return false
+		return err
 	}
 	if key.Kind == api.KindRoute {
-		var spec api.RouteSpec
-		if json.Unmarshal(rec.Spec, &spec) == nil {
-			h.stack(stack).putRoute(key.Name, spec, rec.Seq)
+		route, err := checkRoute(rec.Spec)
+		if err != nil {
+			return err
 		}
+		h.stack(stack).putRoute(key.Name, route, rec.Seq)
 	}
-	return true
+	return nil
 }
 
 // live returns when the host shall end.
 func (h *host) live(ctx context.Context) {
 	watch := time.NewTicker(250 * time.Millisecond)
 	defer watch.Stop()
+	retry := time.NewTicker(retryPause)
+	defer retry.Stop()
 	house := time.NewTicker(time.Minute)
 	defer house.Stop()
 	for {
@@ -239,10 +251,11 @@ func (h *host) live(ctx context.Context) {
 			if h.lonely(now) {
 				return
 			}
+		case <-retry.C:
+			h.retryBroken(ctx)
 		case now := <-house.C:
 			h.collect(uploadGrace)
 			h.logs.expire(now)
-			h.retryBroken(ctx)
 			keepFresh(h.layout.socket, now)
 			rotateOutput(h.layout.output)
 		}

@@ -1,10 +1,20 @@
 package host
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
@@ -53,4 +63,453 @@ func TestFunctionAnswersAndTheLastRemovalLeavesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// deployed puts a service, a function with a route, and a queue with a message
+// in it.
+func (h *testHost) deployed() (queue string) {
+	h.t.Helper()
+	h.service(nil)
+	h.function("api", func(f *api.FunctionSpec) { f.Secrets = map[string]string{"KEY": "hidden"} })
+	h.route("GET", "/{path+}", "api", nil)
+	out := h.put(api.KindQueue, "jobs", api.QueueSpec{Visibility: api.Duration(time.Minute), Retention: api.Duration(time.Hour), MaxReceives: 5})
+	queue = out["url"].(string)
+	if got := answerOf(http.Post(queue, "text/plain", strings.NewReader("m"))); !strings.HasPrefix(got, "201 ") {
+		h.t.Fatalf("send: %s", got)
+	}
+	return queue
+}
+
+// same checks that everything that was deployed is there and answers.
+func (h *testHost) same(before *api.StackState, queue string) {
+	h.t.Helper()
+	eventually(h.t, func() string {
+		if got, want := h.get("/hello"), "200 hello from api"; got != want {
+			return fmt.Sprintf("got %s, want %s", got, want)
+		}
+		return ""
+	})
+	after, err := h.Stack(h.t.Context(), testStack)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		h.t.Errorf("the stack before -, after +:\n%s", diff)
+	}
+	if got := answerOf(http.Get(queue + "?peek=true")); !strings.Contains(got, `"m"`) {
+		h.t.Errorf("the message is gone: %s", got)
+	}
+}
+
+func (h *testHost) state() *api.StackState {
+	h.t.Helper()
+	st, err := h.Stack(h.t.Context(), testStack)
+	if err != nil || st == nil {
+		h.t.Fatal(st, err)
+	}
+	return st
+}
+
+func TestAHostThatIsKilledComesBackByItself(t *testing.T) {
+	h := startHost(t)
+	queue := h.deployed()
+	h.get("/hello")
+	before, st := h.state(), h.status()
+	worker := h.functionStatus("api").PIDs[0]
+	for range 3 {
+		pid := h.status().PID
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		c := NewClient(h.home) // this one starts no host
+		eventually(t, func() string {
+			if st, err := c.Status(t.Context()); err != nil || st.PID == pid {
+				return fmt.Sprintf("no new host: %v", err)
+			}
+			return ""
+		})
+		c.Close()
+		h.same(before, queue)
+	}
+	if now := h.status(); now.Supervisor != st.Supervisor {
+		t.Errorf("the supervisor was %d and is %d", st.Supervisor, now.Supervisor)
+	}
+	eventually(t, func() string {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", worker)); err == nil && !strings.Contains(string(stat), ") Z ") {
+			return "the worker of the killed host is still there"
+		}
+		return ""
+	})
+}
+
+func TestTheNextCommandStartsAHostWhoseSupervisorIsGoneToo(t *testing.T) {
+	h := startHost(t)
+	queue := h.deployed()
+	before, st := h.state(), h.status()
+	for _, pid := range []int{st.Supervisor, st.PID} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(Socket(h.home)); err != nil {
+		t.Fatal("a killed host leaves its socket behind; the next one must cope with it:", err)
+	}
+	if kept, err := Kept(t.Context(), h.home); err != nil || !kept {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	// The client was made by Ensure and starts the host with its next call.
+	if after := h.state(); after.URL != before.URL {
+		t.Errorf("URL %s became %s", before.URL, after.URL)
+	}
+	h.same(before, queue)
+}
+
+func TestAStoppedHostKeepsItsStacks(t *testing.T) {
+	h := startHost(t)
+	queue := h.deployed()
+	h.get("/hello")
+	before, st := h.state(), h.status()
+	worker := h.functionStatus("api").PIDs[0]
+	if err := h.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, pid := range map[string]int{"host": st.PID, "supervisor": st.Supervisor, "worker": worker} {
+		if alive(pid) {
+			t.Errorf("the %s is still there", name)
+		}
+	}
+	if _, err := h.Status(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v, want %v", err, ErrNotRunning)
+	}
+	if kept, err := Kept(t.Context(), h.home); err != nil || !kept {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if err := h.Stop(t.Context()); err != nil {
+		t.Errorf("stopping what is stopped: %v", err)
+	}
+	again, err := Ensure(t.Context(), testStart(h.home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	h.same(before, queue)
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	h := startHost(t)
+	h.deployed()
+	r, err := h.Get(t.Context(), testStack, api.KindFunction, "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(r.Spec), `"secrets":{"KEY":""}`) || strings.Contains(string(r.Spec), "hidden") {
+		t.Errorf("got %s", r.Spec)
+	}
+	if got := h.get("/env"); !strings.Contains(got, "KEY=hidden\n") {
+		t.Errorf("the worker must have it:\n%s", got)
+	}
+}
+
+func TestWorkersHaveOnlyTheirOwnEnvironment(t *testing.T) {
+	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "secret")
+	h := startHost(t)
+	h.api(func(f *api.FunctionSpec) { f.Runtime = "node22"; f.LogLevel = "warn"; f.Env["TMPDIR"] = "/elsewhere" })
+	var names []string
+	for line := range strings.SplitSeq(strings.TrimPrefix(h.get("/env"), "200 "), "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		names = append(names, name)
+		if name == "TMPDIR" && !strings.HasPrefix(value, h.home) {
+			t.Errorf("TMPDIR is %s", value)
+		}
+		if name == "NODE_OPTIONS" && value != "--max-old-space-size=192 --max-semi-space-size=8" {
+			t.Errorf("NODE_OPTIONS is %s", value)
+		}
+	}
+	for _, name := range []string{"PATH", "HOME", "NAME", "TMPDIR", "ANYFAAS_LISTENER", "ANYFAAS_LOG_LEVEL", "ANYFAAS_FUNCTION"} {
+		if !strings.Contains(" "+strings.Join(names, " ")+" ", " "+name+" ") {
+			t.Errorf("%s is missing in %v", name, names)
+		}
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "PULUMI") || name == roleEnv {
+			t.Errorf("%s must not be there", name)
+		}
+	}
+}
+
+func TestManyStartsAtOnceMakeOneHost(t *testing.T) {
+	h := startHost(t)
+	if err := h.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pids := make([]int, 6)
+	var all sync.WaitGroup
+	for i := range pids {
+		all.Go(func() {
+			c, err := Ensure(t.Context(), testStart(h.home))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			st, err := c.Status(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			pids[i] = st.PID
+		})
+	}
+	all.Wait()
+	for _, pid := range pids {
+		if pid != pids[0] {
+			t.Errorf("several hosts: %v", pids)
+		}
+	}
+}
+
+func TestAHostThatCannotStartSaysWhy(t *testing.T) {
+	home := t.TempDir()
+	l := layoutOf(home)
+	if err := l.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.database, []byte("this is no database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Ensure(t.Context(), testStart(home))
+	if err == nil {
+		t.Fatal("it started")
+	}
+	want := fmt.Sprintf("the local host did not start (exit status 1); the end of %s:\n  read %s: ", l.output, l.database)
+	if got := strings.ReplaceAll(err.Error(), "open "+l.database, "read "+l.database); !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s…", got, want)
+	}
+}
+
+func TestAHostOfAnotherVersionIsReplacedWhenIdle(t *testing.T) {
+	h := startHost(t)
+	queue := h.deployed()
+	before, old := h.state(), h.status()
+	slow := h.start("/sleep/1s")
+	h.busy("api", 1)
+	t.Setenv("ANYFAAS_LOCAL_TEST_VERSION", "newer")
+	start := testStart(h.home)
+	start.Version = "newer"
+	c, err := Ensure(t.Context(), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := <-slow; !strings.HasPrefix(got, "200 ") {
+		t.Errorf("the running call: %s", got)
+	}
+	st, err := c.Status(t.Context())
+	if err != nil || st.Version != "newer" || st.PID == old.PID {
+		t.Errorf("got %+v, %v", st, err)
+	}
+	h.Client.start.Version = "newer"
+	h.same(before, queue)
+}
+
+func TestAStackBelongsToOneProject(t *testing.T) {
+	h := startHost(t)
+	h.service(nil)
+	_, err := h.Put(t.Context(), testStack, api.KindService, "shop", api.ServiceSpec{Service: "shop", Stage: "dev", Owner: "/other"})
+	want := &Error{Status: 409, Code: "owned", Text: `stack "shop-dev" on this machine belongs to service "shop", stage "dev", of /project`}
+	got, _ := errors.AsType[*Error](err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	h := startHost(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := l.Addr().(*net.TCPAddr).Port
+	spec := func(port int) api.ServiceSpec {
+		return api.ServiceSpec{Service: "shop", Stage: "dev", Owner: "/project", Port: port}
+	}
+	_, err = h.Put(t.Context(), testStack, api.KindService, "shop", spec(taken))
+	if want := fmt.Sprintf("port %d on 127.0.0.1 is taken by another program", taken); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	l.Close()
+	out := h.put(api.KindService, "shop", spec(taken))
+	data := h.status().Data
+	want := api.Outputs{"url": fmt.Sprintf("http://127.0.0.1:%d", taken), "port": float64(taken), "events": data + "/shop-dev/events"}
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+	if again := h.put(api.KindService, "shop", spec(0)); !cmp.Equal(again, want) {
+		t.Errorf("a front without a wish keeps its port, got %v", again)
+	}
+	l, err = net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	h.put(api.KindService, "shop", spec(free))
+	if got, want := answerOf(http.Get(fmt.Sprintf("http://127.0.0.1:%d", free))), `404 {"message":"Not Found"}`; got != want {
+		t.Errorf("the new port: got %s, want %s", got, want)
+	}
+	if got := answerOf(http.Get(want["url"].(string))); !strings.Contains(got, "refused") {
+		t.Errorf("the old port still answers: %s", got)
+	}
+}
+
+func TestWhatCannotBePut(t *testing.T) {
+	h := startHost(t)
+	if _, err := h.Put(t.Context(), testStack, api.KindRoute, "r", api.RouteSpec{Function: "api", Method: "GET", Path: "/"}); err == nil ||
+		err.Error() != `stack "shop-dev" has no service yet` {
+		t.Errorf("got %v", err)
+	}
+	h.service(nil)
+	good := h.spec("api", nil)
+	change := func(c func(*api.FunctionSpec)) api.FunctionSpec { s := good; c(&s); return s }
+	tests := []struct {
+		name string
+		kind api.Kind
+		key  string
+		spec any
+		want string
+	}{
+		{"an unknown field", api.KindFunction, "api", map[string]any{"artefact": "x"}, `read the specification: json: unknown field "artefact"`},
+		{"an artifact that was not uploaded", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Artifact = strings.Repeat("0", 64) }),
+			"artifact " + strings.Repeat("0", 64) + " has not been uploaded"},
+		{"no command", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Command = nil }), `function "api" has no command`},
+		{"no timeout", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Timeout = 0 }), `function "api" has no timeout`},
+		{"more warm than allowed", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.MaxConcurrency = 1; s.Warm = 2 }), `function "api" keeps 2 executions warm but allows 1`},
+		{"a name that leads elsewhere", api.KindFunction, ".x", good, `".x" is not a function name`},
+		{"an unknown kind", "gadgets", "g", struct{}{}, `there is no kind of resource "gadgets"`},
+		{"a bad path", api.KindRoute, "r", api.RouteSpec{Function: "api", Method: "GET", Path: "x"}, `path "x" must start with /`},
+		{"a method in lower case", api.KindRoute, "r", api.RouteSpec{Function: "api", Method: "get", Path: "/"}, `method "get" must be in upper case, or * for any`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := h.Put(t.Context(), testStack, tt.kind, tt.key, tt.spec)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsGoneIsNoError(t *testing.T) {
+	h := startHost(t)
+	h.service(nil)
+	ctx := t.Context()
+	if st, err := h.Stack(ctx, "nope"); st != nil || err != nil {
+		t.Errorf("got %v, %v", st, err)
+	}
+	if r, err := h.Get(ctx, testStack, api.KindFunction, "nope"); r != nil || err != nil {
+		t.Errorf("got %v, %v", r, err)
+	}
+	for _, kind := range api.Kinds {
+		if err := h.Delete(ctx, testStack, kind, "nope"); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if err := h.DeleteStack(ctx, "nope"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnlyTheOwnerReachesTheHost(t *testing.T) {
+	h := startHost(t)
+	l := layoutOf(h.home)
+	for path, want := range map[string]os.FileMode{l.root: 0o700, l.socket: 0o600, l.database: 0o600, l.logs: 0o700, l.artifacts: 0o700, l.output: 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s: %v, want %v", path, info.Mode().Perm(), want)
+		}
+	}
+}
+
+func TestALongHomeGetsAShortSocket(t *testing.T) {
+	home := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	path := Socket(home)
+	if len(path) > maxSocket || path != Socket(home+"/") || path == Socket(home+"2") {
+		t.Errorf("socket %s", path)
+	}
+	c, err := Ensure(t.Context(), testStart(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &testHost{Client: c, t: t, home: home}
+	defer os.RemoveAll(filepath.Dir(path))
+	h.api(nil)
+	if got, want := h.get("/hello"), "200 hello from api"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if err := c.DeleteStack(t.Context(), testStack); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return "the socket is still there"
+		}
+		return ""
+	})
+}
+
+func TestArtifactsThatNobodyNeedsAreRemoved(t *testing.T) {
+	h := startHost(t)
+	h.api(nil)
+	second := h.artifact("2")
+	h.function("api", func(f *api.FunctionSpec) { f.Artifact = second })
+	third := h.artifact("3") // uploaded for a deploy that never comes
+	if err := h.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Ensure(t.Context(), testStart(h.home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	for hash, want := range map[string]bool{second: true, third: false} {
+		if has, err := h.HasArtifact(t.Context(), hash); err != nil || has != want {
+			t.Errorf("artifact %s: %v, %v, want %v", hash[:6], has, err, want)
+		}
+	}
+	if got, want := h.get("/hello"), "200 hello from api"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	wrong := filepath.Join(t.TempDir(), "a.zip")
+	if err := os.WriteFile(wrong, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = h.PutArtifact(context.Background(), third, wrong)
+	if err == nil || !strings.Contains(err.Error(), "the content does not have this sha256 but 2d711642") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheHostWaitsForAPortThatAnotherProgramHasTaken(t *testing.T) {
+	h := startHost(t)
+	queue := h.deployed()
+	before := h.state()
+	if err := h.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	port := strings.TrimPrefix(before.URL, "http://")
+	l, err := net.Listen("tcp", port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Everything else comes back, and the front once its port is free.
+	if err := h.Delete(t.Context(), testStack, api.KindRoute, "nope"); err != nil {
+		t.Fatal(err)
+	}
+	if got := answerOf(http.Get(queue + "?peek=true")); !strings.Contains(got, `"m"`) {
+		t.Errorf("the queue: %s", got)
+	}
+	l.Close()
+	h.same(before, queue)
 }

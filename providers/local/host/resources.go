@@ -15,6 +15,8 @@ import (
 	"github.com/anyfaas/anyfaas/providers/local/broker"
 )
 
+// A brokenResource is one that was deployed before and could not be brought back
+// so far.
 type brokenResource struct {
 	stack string
 	key   resourceKey
@@ -81,9 +83,7 @@ func (h *host) put(ctx context.Context, name string, key resourceKey, spec json.
 		}
 		h.stack(name).putRoute(key.Name, route, rec.Seq)
 	}
-	h.mu.Lock()
-	h.broken = slices.DeleteFunc(h.broken, func(b brokenResource) bool { return b == brokenResource{name, key} })
-	h.mu.Unlock()
+	h.mend(brokenResource{name, key})
 	return out, nil
 }
 
@@ -149,9 +149,7 @@ func (h *host) remove(ctx context.Context, name string, key resourceKey) error {
 }
 
 func (h *host) takeAway(ctx context.Context, name string, key resourceKey) error {
-	h.mu.Lock()
-	h.broken = slices.DeleteFunc(h.broken, func(b brokenResource) bool { return b == brokenResource{name, key} })
-	h.mu.Unlock()
+	h.mend(brokenResource{name, key})
 	if broker.Handles(key.Kind) {
 		return h.broker.Remove(ctx, name, key.Kind, key.Name)
 	}
@@ -208,16 +206,29 @@ func (h *host) forget(ctx context.Context, name string) error {
 // retryBroken tries again what could not be brought back.
 func (h *host) retryBroken(ctx context.Context) {
 	h.mu.Lock()
-	broken := h.broken
-	h.broken = nil
+	broken := slices.Clone(h.broken)
 	h.mu.Unlock()
 	for _, b := range broken {
 		unlock := h.keys.lock(b.stack + "/" + b.key.String())
-		if h.restoreResource(ctx, b.stack, b.key) {
+		if h.isBroken(b) && h.reapply(ctx, b.stack, b.key) == nil {
+			h.mend(b)
 			h.log.Info("brought back", "stack", b.stack, "resource", b.key)
 		}
 		unlock()
 	}
+}
+
+func (h *host) isBroken(b brokenResource) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.broken, b)
+}
+
+// mend takes a resource off the list of those that could not be brought back.
+func (h *host) mend(b brokenResource) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = slices.DeleteFunc(h.broken, func(other brokenResource) bool { return other == b })
 }
 
 // state returns a resource as the host holds it. Values of secrets are not
