@@ -2,8 +2,8 @@ package manifest
 
 import (
 	"cmp"
-	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -229,8 +229,8 @@ func plain(n *node) any {
 		if i, ok := wholeNumber(n.text); ok {
 			return i
 		}
-		f := parseFloat(n.text)
-		if math.IsInf(f, 0) {
+		f, err := strconv.ParseFloat(n.text, 64)
+		if err != nil { // too large for a float
 			return n.text
 		}
 		return f

@@ -253,6 +253,9 @@ func (b *builder) jwt(f *field) *graph.JWT {
 	if u, err := url.Parse(j.Issuer); err != nil || u.Scheme != "https" && b.g.Provider != "local" {
 		b.errorf(n.field("issuer"), "invalid-url", "issuer cannot be %s", n.get("issuer").describe()).Hint = "it takes an https URL; provider local also takes http://127.0.0.1 and the file of a key set"
 	}
+	if f := n.field("jwks"); f != nil && b.g.Provider != "local" {
+		b.checkURL(f, "jwks", "https")
+	}
 	return j
 }
 

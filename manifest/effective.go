@@ -36,7 +36,7 @@ func (l *loader) effective(root *node) *effective {
 	if merged == nil {
 		return nil
 	}
-	if merged = r.select_(merged); merged == nil {
+	if merged = r.narrow(merged); merged == nil {
 		return nil
 	}
 	out := r.resolve(merged, nil)
@@ -265,9 +265,9 @@ func passVia(n *node, via []diag.Pos) *node {
 	return &out
 }
 
-// select_ puts defaults and the provider's overlay into each function and leaves
+// narrow puts defaults and the provider's overlay into each function and leaves
 // out what is for other providers, whose variables need not have values.
-func (r *resolver) select_(root *node) *node {
+func (r *resolver) narrow(root *node) *node {
 	out := r.without(root, "defaults", "providers", "functions", "resources")
 	if f := root.field("providers"); f != nil {
 		if f = r.only(f, r.provider); f == nil {

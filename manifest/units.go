@@ -106,3 +106,5 @@ func durationHint(s string) string {
 	}
 	return forms
 }
+
+func itoa(i int64) string { return strconv.FormatInt(i, 10) }
