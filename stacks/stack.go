@@ -150,6 +150,9 @@ func (s *Stack) Deploy(ctx context.Context, o DeployOptions, sink event.Sink) (R
 	if err != nil {
 		return Result{}, s.wrap("deploy", err)
 	}
+	if err := s.revive(ctx, op); err != nil {
+		return Result{}, s.wrap("deploy", err)
+	}
 	targets, err := s.targets(ctx, p, o.Function)
 	if err != nil {
 		return Result{}, s.wrap("deploy", err)
@@ -220,12 +223,16 @@ func (s *Stack) recorded(sink event.Sink) Program {
 		p.Stateful = d.Stateful
 	}
 	if h, ok := s.c.Provider.(providers.Host); ok {
-		p.InProcess = append(p.InProcess, h.Resources(providers.HostOptions{
-			Artifacts: s.artifacts, Home: s.c.Home, Command: s.c.Command, Version: s.c.Version,
-			Log: func(text string) { sink.Event(event.Message{Severity: "info", Text: text}) },
-		}))
+		p.InProcess = append(p.InProcess, h.Resources(s.hostOptions(sink)))
 	}
 	return p
+}
+
+func (s *Stack) hostOptions(sink event.Sink) providers.HostOptions {
+	return providers.HostOptions{
+		Artifacts: s.artifacts, Home: s.c.Home, Command: s.c.Command, Version: s.c.Version,
+		Log: func(text string) { sink.Event(event.Message{Severity: "info", Text: text}) },
+	}
 }
 
 // Owner returns the function that a resource belongs to, or "".
