@@ -146,18 +146,18 @@ func TestHostileFiles(t *testing.T) {
 		return b.String()
 	}
 	tests := []struct{ name, text string }{
-		{"many unknown keys", small + numbered(30_000, func(i string) string { return "k" + i + ": 1\n" })},
-		{"many dangling names", small + "functions:\n" + numbered(5_000, func(i string) string {
+		{"many unknown keys", small + numbered(10_000, func(i string) string { return "k" + i + ": 1\n" })},
+		{"many dangling names", small + "functions:\n" + numbered(2_000, func(i string) string {
 			return "  f" + i + ": { runtime: go, handler: a.B, triggers: [{ queue: q" + i + " }], env: { A: '${functions.g" + i + ".id}' } }\n"
-		}) + "resources:\n  queues:\n" + numbered(5_000, func(i string) string { return "    r" + i + ": {}\n" })},
-		{"a long chain of dead letters", small + "resources:\n  queues:\n    q0: {}\n" + letters(20_000)},
-		{"a long circle of dead letters", small + "resources:\n  queues:\n    q0: { deadLetter: q19999 }\n" + letters(20_000)},
+		}) + "resources:\n  queues:\n" + numbered(2_000, func(i string) string { return "    r" + i + ": {}\n" })},
+		{"a long chain of dead letters", small + "resources:\n  queues:\n    q0: {}\n" + letters(10_000)},
+		{"a long circle of dead letters", small + "resources:\n  queues:\n    q0: { deadLetter: q9999 }\n" + letters(10_000)},
 		{"many variables in a text", small + "tags: { a: '" + many(100_000, "${stage}") + "' }\n"},
 		{"many texts with variables", small + "tags:\n" + numbered(20_000, func(i string) string { return "  t" + i + ": 'a ${stage} ${service}'\n" })},
 		{"deep defaults of a variable", small + "tags: { a: '" + many(60, "${env.A:-") + many(60, "}") + "' }\n"},
 		{"deeper defaults of a variable", small + "tags: { a: '" + many(5_000, "${env.A:-") + many(5_000, "}") + "' }\n"},
 		{"nesting in blocks", small + "tags:\n" + many(9_000, "- ")},
-		{"many duplicate keys", small + many(50_000, "a: 1\n")},
+		{"many duplicate keys", small + many(20_000, "a: 1\n")},
 		{"a long line of quotes", small + "tags: { a: \"" + many(1_000_000, "x") + "\" }\n"},
 		{"many anchors and merges", small + "tags: &a0 { a: 1 }\n" + numbered(200, func(i string) string { return "x" + i + ": { <<: [" + many(200, "*a0,") + "] }\n" })},
 	}
