@@ -121,26 +121,46 @@ func (b *logbook) run() {
 		select {
 		case <-b.wake:
 		case <-b.stop:
-			b.flush()
+			b.flush(forever)
 			return
 		}
 		select { // gather more lines
 		case <-time.After(logDelay):
 		case <-b.stop:
 		}
-		b.flush()
+		b.flush(time.Now().Add(-attributionGrace))
 	}
 }
 
-func (b *logbook) flush() {
+// forever is a time after that of every line.
+var forever = time.Unix(1<<33, 0)
+
+func (b *logbook) flush(until time.Time) {
 	b.mu.Lock()
 	dirty := b.dirty
 	b.dirty = nil
 	b.mu.Unlock()
 	for _, j := range dirty {
-		if err := j.flush(); err != nil {
+		if err := j.flush(until); err != nil {
 			b.log.Error("write function log", "function", j.name, "error", err)
 		}
+		j.mu.Lock()
+		left := j.dirty
+		j.mu.Unlock()
+		if left {
+			b.enlist(j)
+		}
+	}
+}
+
+// enlist has a journal written soon.
+func (b *logbook) enlist(j *journal) {
+	b.mu.Lock()
+	b.dirty = append(b.dirty, j)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -193,15 +213,8 @@ func (j *journal) add(l *api.LogLine) {
 	first := !j.dirty
 	j.dirty = true
 	j.mu.Unlock()
-	if !first {
-		return
-	}
-	j.book.mu.Lock()
-	j.book.dirty = append(j.book.dirty, j)
-	j.book.mu.Unlock()
-	select {
-	case j.book.wake <- struct{}{}:
-	default:
+	if first {
+		j.book.enlist(j)
 	}
 }
 
@@ -223,26 +236,19 @@ func (j *journal) tap(requestID string) func() []api.LogLine {
 	}
 }
 
-// flush writes what was added, in time order.
-func (j *journal) flush() error {
+// flush writes the lines that were added up to a time, in time order. Later ones
+// wait: one that belongs before them may still come.
+func (j *journal) flush(until time.Time) error {
 	j.io.Lock()
 	defer j.io.Unlock()
 	j.mu.Lock()
-	buf, marks, dropped := j.buf, j.marks, j.dropped
-	j.buf, j.marks, j.dropped, j.dirty = nil, nil, 0, false
+	buf := j.take(until)
+	dropped := j.dropped
+	j.dropped = 0
 	gone := j.gone
 	j.mu.Unlock()
 	if gone || len(buf) == 0 {
 		return nil
-	}
-	byTime := func(a, b mark) int { return cmp.Compare(a.time, b.time) }
-	if !slices.IsSortedFunc(marks, byTime) {
-		slices.SortStableFunc(marks, byTime)
-		sorted := make([]byte, 0, len(buf))
-		for _, m := range marks {
-			sorted = append(sorted, buf[m.start:m.end]...)
-		}
-		buf = sorted
 	}
 	if dropped > 0 {
 		buf = appendLine(buf, &api.LogLine{
@@ -256,6 +262,33 @@ func (j *journal) flush() error {
 	j.changed = make(chan struct{})
 	j.mu.Unlock()
 	return err
+}
+
+// take removes the lines up to a time from the buffer and returns them sorted.
+// The caller holds mu.
+func (j *journal) take(until time.Time) []byte {
+	slices.SortStableFunc(j.marks, func(a, b mark) int { return cmp.Compare(a.time, b.time) })
+	limit := until.UnixNano()
+	n := len(j.marks)
+	for n > 0 && j.marks[n-1].time > limit {
+		n--
+	}
+	size := 0
+	for _, m := range j.marks[:n] {
+		size += m.end - m.start
+	}
+	out, rest := make([]byte, 0, size), make([]byte, 0, len(j.buf)-size)
+	for _, m := range j.marks[:n] {
+		out = append(out, j.buf[m.start:m.end]...)
+	}
+	kept := make([]mark, 0, len(j.marks)-n)
+	for _, m := range j.marks[n:] {
+		start := len(rest)
+		rest = append(rest, j.buf[m.start:m.end]...)
+		kept = append(kept, mark{m.time, start, len(rest)})
+	}
+	j.buf, j.marks, j.dirty = rest, kept, len(kept) > 0
+	return out
 }
 
 // write appends to the newest file, or to a new one when that is full. The
@@ -386,7 +419,9 @@ type logQuery struct {
 // it goes on until ctx ends or the function is removed. Idle is called when
 // there is nothing more to read for the moment.
 func (j *journal) read(ctx context.Context, q logQuery, emit func([]byte) error, idle func() error) error {
-	if err := j.flush(); err != nil {
+	asked := time.Now()
+	time.Sleep(attributionGrace) // for lines that belong before those
+	if err := j.flush(asked); err != nil {
 		return err
 	}
 	r := &journalReader{journal: j, since: q.since}
@@ -460,7 +495,8 @@ func (r *journalReader) drain(ctx context.Context, emit func([]byte) error) erro
 
 // next opens the oldest file after the last one.
 func (r *journalReader) next() bool {
-	for _, n := range r.numbers() {
+	numbers := r.numbers()
+	for _, n := range numbers {
 		if n <= r.number {
 			continue
 		}
@@ -468,7 +504,7 @@ func (r *journalReader) next() bool {
 		if err != nil {
 			continue
 		}
-		if !r.since.IsZero() && info.ModTime().Before(r.since) {
+		if !r.since.IsZero() && info.ModTime().Before(r.since) && n != numbers[len(numbers)-1] {
 			r.number = n
 			continue
 		}

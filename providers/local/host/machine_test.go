@@ -22,7 +22,7 @@ import (
 // A testHost is a host that a test started with Ensure.
 type testHost struct {
 	*Client
-	t    *testing.T
+	t    testing.TB
 	home string
 	url  string // of stack "shop-dev", once it has a service
 }
@@ -166,7 +166,7 @@ func answerOf(resp *http.Response, err error) string {
 }
 
 // eventually waits until check returns "" and fails with what it returned last.
-func eventually(t *testing.T, check func() string) {
+func eventually(t testing.TB, check func() string) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
