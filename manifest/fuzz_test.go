@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pgregory.net/rapid"
+
 	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
@@ -32,69 +34,116 @@ func FuzzLoad(f *testing.F) {
 			f.Add(data, []byte("team: payments\nlist: [a, b]\nself: ${file(other.yaml).list}\n"))
 		}
 	}
-	f.Fuzz(func(t *testing.T, data, other []byte) {
-		o := Options{
-			Stage:  "prod",
-			Params: map[string]string{"count": "3"},
-			Env:    func(name string) (string, bool) { return "value", name == "SET" },
-			Git:    func(string) (string, error) { return "0123abc", nil },
-			ReadFile: func(path string) ([]byte, error) {
-				switch path {
-				case "serverless.yaml":
-					return data, nil
-				case "other.yaml":
-					return other, nil
-				}
-				return nil, os.ErrNotExist
-			},
-		}
-		g, sources, list := Load(o)
-		if (g == nil) != list.HasErrors() {
-			t.Errorf("graph: %v, errors: %v", g != nil, list)
-		}
-		for _, d := range list {
-			checkPlace(t, d, d.Pos, sources)
-			for _, p := range d.Origin {
-				checkPlace(t, d, p, sources)
+	f.Fuzz(func(t *testing.T, data, other []byte) { checkInvariants(t, data, other) })
+}
+
+// TestInvariants checks what FuzzLoad checks on manifests made from the language,
+// which get further than bytes made by chance.
+func TestInvariants(t *testing.T) {
+	graphs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		g := generator{t: t, mistakes: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "mistakes per hundred")}
+		tree := g.value(language, 0)
+		if m, ok := tree.(map[string]any); ok && rapid.Bool().Draw(t, "plain") {
+			for _, k := range []string{"stages", "http", "defaults"} {
+				delete(m, k)
 			}
-			if d.Code == "" || d.Message == "" || !utf8.ValidString(d.Message+d.Hint) {
-				t.Errorf("a diagnostic without code or text: %#v", d)
-			}
-		}
-		if sorted := list.Sorted(); !slices.EqualFunc(sorted, list, func(a, b diag.Diagnostic) bool { return a.String() == b.String() }) {
-			t.Errorf("sorting changes the list:\n%v\n%v", list, sorted)
-		}
-		for _, color := range []bool{false, true} {
-			var b bytes.Buffer
-			if err := diag.Render(&b, list, sources, diag.RenderOptions{Color: color}); err != nil {
-				t.Error(err)
-			}
-			if !color && strings.ContainsFunc(b.String(), func(r rune) bool { return r < ' ' && r != '\n' }) {
-				t.Errorf("control characters in %q", b.String())
-			}
-		}
-		if g != nil {
-			for _, s := range g.Used {
-				checkPlace(t, diag.Diagnostic{Message: s.Path}, s.Pos, sources)
-				if !slices.Contains(allPaths, s.Path) {
-					t.Errorf("setting %s is not in the list of paths", s.Path)
+			if functions, ok := m["functions"].(map[string]any); ok {
+				for _, f := range functions {
+					if f, ok := f.(map[string]any); ok {
+						for _, k := range []string{"uses", "triggers", "deadLetter", "command", "image"} {
+							delete(f, k)
+						}
+						f["runtime"], f["handler"] = "go", "api.Handle"
+					}
 				}
 			}
-			if _, err := json.Marshal(g); err != nil {
-				t.Errorf("the graph cannot be written: %v", err)
-			}
 		}
-		g2, _, list2 := Load(o)
-		if !reflect.DeepEqual(g, g2) || !reflect.DeepEqual(list, list2) {
-			t.Error("loading twice gives two answers")
+		raw, err := json.MarshalIndent(tree, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if checkInvariants(t, raw, nil) {
+			graphs++
 		}
 	})
+	if graphs == 0 {
+		t.Error("no generated manifest had a graph")
+	}
+}
+
+// A reporter is a testing.T or a rapid.T.
+type reporter interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+}
+
+// checkInvariants reads data and reports whether it has a graph.
+func checkInvariants(t reporter, data, other []byte) bool {
+	t.Helper()
+	o := Options{
+		Stage:  "prod",
+		Params: map[string]string{"count": "3"},
+		Env:    func(name string) (string, bool) { return "value", name == "SET" },
+		Git:    func(string) (string, error) { return "0123abc", nil },
+		ReadFile: func(path string) ([]byte, error) {
+			switch path {
+			case "serverless.yaml":
+				return data, nil
+			case "other.yaml":
+				return other, nil
+			}
+			return nil, os.ErrNotExist
+		},
+	}
+	g, sources, list := Load(o)
+	if (g == nil) != list.HasErrors() {
+		t.Errorf("graph: %v, errors: %v", g != nil, list)
+	}
+	for _, d := range list {
+		checkPlace(t, d, d.Pos, sources)
+		for _, p := range d.Origin {
+			checkPlace(t, d, p, sources)
+		}
+		if d.Code == "" || d.Message == "" || !utf8.ValidString(d.Message+d.Hint) {
+			t.Errorf("a diagnostic without code or text: %#v", d)
+		}
+	}
+	if sorted := list.Sorted(); !slices.EqualFunc(sorted, list, func(a, b diag.Diagnostic) bool { return a.String() == b.String() }) {
+		t.Errorf("sorting changes the list:\n%v\n%v", list, sorted)
+	}
+	for _, color := range []bool{false, true} {
+		var b bytes.Buffer
+		if err := diag.Render(&b, list, sources, diag.RenderOptions{Color: color}); err != nil {
+			t.Error(err)
+		}
+		if !color && strings.ContainsFunc(b.String(), func(r rune) bool { return r < ' ' && r != '\n' }) {
+			t.Errorf("control characters in %q", b.String())
+		}
+	}
+	if g != nil {
+		for _, s := range g.Used {
+			checkPlace(t, diag.Diagnostic{Message: s.Path}, s.Pos, sources)
+			if !slices.Contains(allPaths, s.Path) {
+				t.Errorf("setting %s is not in the list of paths", s.Path)
+			}
+		}
+		if _, err := json.Marshal(g); err != nil {
+			t.Errorf("the graph cannot be written: %v", err)
+		}
+	}
+	g2, _, list2 := Load(o)
+	if !reflect.DeepEqual(g, g2) || !reflect.DeepEqual(list, list2) {
+		t.Error("loading twice gives two answers")
+	}
+	return g != nil
 }
 
 var allPaths = Paths()
 
 // checkPlace fails when a place is outside its file.
-func checkPlace(t *testing.T, d diag.Diagnostic, p diag.Pos, sources Sources) {
+func checkPlace(t reporter, d diag.Diagnostic, p diag.Pos, sources Sources) {
 	t.Helper()
 	if !p.IsValid() {
 		if p.File == "" {
