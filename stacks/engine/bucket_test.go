@@ -111,7 +111,7 @@ func TestKilledWithTheStateInABucket(t *testing.T) {
 	url := s3(t)
 	w := remote(t, url)
 	w.up(t, thingsOf(goal[:1])...)
-	cmd, out := spawn(t, job{Dir: w.dir, URL: url, Things: goal, HoldAt: "extra"})
+	cmd, out := spawn(t, job{Dir: w.dir, URL: url, Things: goal, HoldAt: "create extra"})
 	waitFor(t, out, "holding")
 	cmd.Process.Kill()
 	cmd.Wait()

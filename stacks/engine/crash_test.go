@@ -32,7 +32,7 @@ type job struct {
 	Remove bool
 	Pause  time.Duration // of every change, before and after it is made
 	Hold   bool          // stop for good in the first change
-	HoldAt string        // stop for good once this resource has been changed
+	HoldAt string        // stop for good once this has been done: "create api"
 }
 
 // thingSpec is a thing that can be sent to another process.
@@ -86,8 +86,8 @@ func child(text string) error {
 		time.Sleep(j.Pause)
 		return nil
 	}
-	c.after = func(_ string, r providers.Resource) {
-		if r.Name == j.HoldAt {
+	c.after = func(op string, r providers.Resource) {
+		if op+" "+r.Name == j.HoldAt {
 			fmt.Println("holding")
 			select {}
 		}

@@ -27,7 +27,7 @@ func crash(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.up(t, thingsOf(goal[:1])...)
-	cmd, out := spawn(t, job{Dir: w.dir, Things: goal, HoldAt: "extra"})
+	cmd, out := spawn(t, job{Dir: w.dir, Things: goal, HoldAt: "create extra"})
 	waitFor(t, out, "holding")
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -108,6 +108,61 @@ func TestAfterACrash(t *testing.T) {
 			if _, err := os.Stat(w.journalFile()); !os.IsNotExist(err) {
 				t.Errorf("the journal is still there: %v", err)
 			}
+		})
+	}
+}
+
+// A step that was made but not recorded is put right, even when the next program
+// no longer wants what the killed one did.
+func TestStepsThatAKillLeftOpen(t *testing.T) {
+	tests := []struct {
+		name                string
+		before, killed      []thingSpec
+		at                  string
+		next                []thingSpec
+		changes             []string
+		wantCloud, wantFile string // the ids that exist, and the content of the first
+	}{
+		{
+			name: "a creation that is no longer wanted", killed: []thingSpec{{Name: "api"}}, at: "create api",
+			changes: []string{},
+		},
+		{
+			name: "an update that is taken back", before: []thingSpec{{Name: "api", Size: 1}},
+			killed: []thingSpec{{Name: "api", Size: 2}}, at: "update api", next: []thingSpec{{Name: "api", Size: 1}},
+			changes: []string{"update api"}, wantCloud: "fake:index:Thing/api", wantFile: `{"generation":0,"name":"api","size":1}`,
+		},
+		{
+			name: "a deletion that is taken back", before: []thingSpec{{Name: "api"}, {Name: "worker", Needs: []string{"api"}}},
+			killed: []thingSpec{{Name: "api"}}, at: "delete worker", next: []thingSpec{{Name: "api"}, {Name: "worker", Needs: []string{"api"}}},
+			changes: []string{"create worker"}, wantCloud: "fake:index:Thing/api fake:index:Thing/worker", wantFile: `{"generation":0,"name":"api","size":0}`,
+		},
+		{
+			name: "a replacement under the same name that is no longer wanted", before: []thingSpec{{Type: "Unique", Name: "api"}},
+			killed: []thingSpec{{Type: "Unique", Name: "api", Generation: 1}}, at: "create api",
+			changes: []string{},
+		},
+		{
+			name: "a replacement of which the old half was left", before: []thingSpec{{Name: "api"}},
+			killed: []thingSpec{{Name: "api", Real: "api2"}}, at: "delete api", next: []thingSpec{{Name: "api", Real: "api2"}},
+			changes: []string{}, wantCloud: "fake:index:Thing/api2", wantFile: `{"generation":0,"name":"api2","size":0}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.up(t, thingsOf(tt.before)...)
+			cmd, out := spawn(t, job{Dir: w.dir, Things: tt.killed, HoldAt: tt.at})
+			waitFor(t, out, "holding")
+			cmd.Process.Kill()
+			cmd.Wait()
+			same(t, "changes", tt.changes, summary(w.up(t, thingsOf(tt.next)...)))
+			exist := w.cloud.exist(t)
+			same(t, "cloud", tt.wantCloud, strings.Join(exist, " "))
+			if len(exist) > 0 && !t.Failed() {
+				same(t, exist[0], tt.wantFile, w.cloud.content(t, exist[0]))
+			}
+			same(t, "nothing left", []string{}, summary(w.preview(t, thingsOf(tt.next)...)))
 		})
 	}
 }

@@ -169,7 +169,10 @@ func (r *run) clearPending(ctx context.Context, d *apitype.DeploymentV3, snap *d
 			keep = append(keep, d.PendingOperations[i])
 			r.warnPending(res, "created")
 		case op.Type == resource.OperationTypeUpdating && ours, op.Type == resource.OperationTypeDeleting && ours:
-			index := slices.IndexFunc(snap.Resources, func(s *resource.State) bool { return s.URN == res.URN && s.ID == res.ID })
+			// An update is recorded with the new state, which has no id yet.
+			index := slices.IndexFunc(snap.Resources, func(s *resource.State) bool {
+				return s.URN == res.URN && (s.ID == res.ID || res.ID == "" && !s.Delete)
+			})
 			if index < 0 {
 				break
 			}
