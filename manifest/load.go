@@ -10,6 +10,7 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,7 +37,8 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Git answers ${git.sha} and ${git.branch}; nil means not a repository.
 	Git func(key string) (string, error)
-	// ReadFile reads the manifest and what it includes; nil means os.ReadFile.
+	// ReadFile reads the manifest and what it includes; nil means
+	// from the disk, as far as a manifest may be large.
 	ReadFile func(path string) ([]byte, error)
 }
 
@@ -76,9 +78,19 @@ func newLoader(o Options) *loader {
 		budget:   maxExpansion,
 	}
 	if l.readFile == nil {
-		l.readFile = os.ReadFile
+		l.readFile = readFile
 	}
 	return l
+}
+
+// readFile reads a file, or so much of it as shows that it is too large.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
 }
 
 func (l *loader) load() *graph.Graph {

@@ -177,3 +177,41 @@ func TestHostileFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestHugeFile names a file of eight gigabytes, which is read as far as it takes
+// to see that.
+func TestHugeFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "serverless.yaml")
+	write(t, file, small)
+	if err := os.Truncate(file, 8<<30); err != nil {
+		t.Fatal(err)
+	}
+	_, sources, list := Load(Options{File: file})
+	want := file + ": the file is larger than 4 MiB [file-too-large]"
+	if len(list) != 1 || list[0].String() != want {
+		t.Errorf("want %s, got %v", want, list)
+	}
+	if n := len(sources[file]); n > maxFileSize+1 {
+		t.Errorf("%d bytes were read", n)
+	}
+}
+
+// TestConcurrentLoads: the language is shared by all loads, and none changes it.
+func TestConcurrentLoads(t *testing.T) {
+	data, err := os.ReadFile("testdata/ok/design.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan bool)
+	for range 8 {
+		go func() {
+			g, _, _ := Load(fromText(string(data)))
+			done <- g != nil
+		}()
+	}
+	for range 8 {
+		if !<-done {
+			t.Error("a load has no graph")
+		}
+	}
+}
