@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +31,7 @@ func BenchmarkFront(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { c.DeleteStack(b.Context(), testStack); c.Close() })
+	b.Cleanup(func() { c.DeleteStack(context.Background(), testStack); c.Stop(context.Background()) })
 	h := &testHost{Client: c, t: b, home: home}
 	h.service(nil)
 	h.function("go", func(f *api.FunctionSpec) { f.PerInstance = 100 })

@@ -51,7 +51,7 @@ const DefaultIdle = 5 * time.Minute
 const (
 	lonelyGrace = 500 * time.Millisecond // from the end of the last stack to the end of the host
 	emptyGrace  = 2 * time.Minute        // for the first resource after a start
-	retryPause  = 2 * time.Second        // between attempts to bring a resource back
+	retryPause  = 2 * time.Second        // between attempts to bring a resource back, and looks at the socket
 	closeGrace  = 3 * time.Second        // for running calls when the host stops
 )
 
@@ -252,6 +252,10 @@ func (h *host) live(ctx context.Context) {
 				return
 			}
 		case <-retry.C:
+			if _, err := os.Lstat(h.layout.socket); errors.Is(err, os.ErrNotExist) {
+				h.log.Error("the admin socket was removed: nobody could stop this host any more", "socket", h.layout.socket)
+				return
+			}
 			h.retryBroken(ctx)
 		case now := <-house.C:
 			h.collect(uploadGrace)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"slices"
 	"syscall"
 	"testing"
@@ -20,6 +21,12 @@ func TestMain(m *testing.M) {
 	case len(args) == 4 && slices.Equal(args[:3], []string{"local", "serve", "--home"}):
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		if file := os.Getenv("ANYFAAS_LOCAL_TEST_PROFILE"); file != "" && os.Getenv(roleEnv) == roleHost {
+			f, err := os.Create(file)
+			if err == nil && pprof.StartCPUProfile(f) == nil {
+				defer pprof.StopCPUProfile()
+			}
+		}
 		version := "test"
 		if v := os.Getenv("ANYFAAS_LOCAL_TEST_VERSION"); v != "" {
 			version = v

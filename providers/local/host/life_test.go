@@ -513,3 +513,34 @@ func TestTheHostWaitsForAPortThatAnotherProgramHasTaken(t *testing.T) {
 	l.Close()
 	h.same(before, queue)
 }
+
+func TestAHostWhoseHomeIsDeletedEnds(t *testing.T) {
+	home, err := os.MkdirTemp("", "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Ensure(t.Context(), testStart(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h := &testHost{Client: c, t: t, home: home}
+	h.api(nil)
+	h.get("/hello")
+	st, worker := h.status(), h.functionStatus("api").PIDs[0]
+	if err := os.RemoveAll(home); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		for name, pid := range map[string]int{"host": st.PID, "supervisor": st.Supervisor, "worker": worker} {
+			if alive(pid) {
+				return "the " + name + " is still there"
+			}
+		}
+		return ""
+	})
+	if _, err := os.Stat(home); !errors.Is(err, os.ErrNotExist) {
+		filepath.Walk(home, func(p string, _ os.FileInfo, _ error) error { t.Error("the host has put there again:", p); return nil })
+		os.RemoveAll(home)
+	}
+}

@@ -320,6 +320,9 @@ func (j *journal) write(buf []byte) error {
 // openFile opens the newest file for appending. A last line that a crash cut
 // short is ended first.
 func (j *journal) openFile() error {
+	if _, err := os.Stat(j.book.dir); err != nil {
+		return err // somebody has deleted it all; it shall stay deleted
+	}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return err
 	}

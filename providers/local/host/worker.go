@@ -139,7 +139,7 @@ func (w *worker) startFailure() error {
 }
 
 func (w *worker) spawn(s *spawner) error {
-	if err := os.MkdirAll(w.temp, 0o700); err != nil {
+	if err := os.Mkdir(w.temp, 0o700); err != nil {
 		return err
 	}
 	if len(w.program.command) == 0 {
