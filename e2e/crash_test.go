@@ -1,10 +1,11 @@
 package e2e
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -60,22 +61,23 @@ func TestADeployThatIsKilledIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
-// held lists what the host holds and what the state records, which must be the
-// same things: function and queue names, and the number of resources.
+// held lists, sorted, the functions and queues that the host holds and the
+// resources that the state records.
 func (w *world) held() string {
 	w.Helper()
 	s := w.status().stack(w)
-	text := ""
+	var all []string
 	for _, f := range s.Functions {
-		text += "function " + f.Name + "\n"
+		all = append(all, "function "+f.Name)
 	}
 	for _, q := range s.Queues {
-		text += "queue " + q.Name + "\n"
+		all = append(all, "queue "+q.Name)
 	}
 	var info struct{ Resources []struct{ Type, Name string } }
 	w.read(&info, "info")
 	for _, r := range info.Resources {
-		text += fmt.Sprintf("recorded %s %s\n", r.Type, r.Name)
+		all = append(all, "recorded "+r.Type+" "+r.Name)
 	}
-	return text
+	slices.Sort(all)
+	return strings.Join(all, "\n")
 }

@@ -132,7 +132,7 @@ func TestExampleChatbot(t *testing.T) {
 		}
 	})
 	t.Run("a ping is answered", func(t *testing.T) {
-		if a := post(w.in(t), `{"type":"ping"}`, "s3cret"); a.Status != 200 || a.Body != `{"answer": "pong"}` {
+		if a := post(w.in(t), `{"type":"ping"}`, "s3cret"); a.Status != 200 || a.Body != `{"answer":"pong"}` {
 			t.Errorf("want 200 and a pong, got %+v", a)
 		}
 	})
@@ -144,9 +144,9 @@ func TestExampleChatbot(t *testing.T) {
 				t.Fatalf("POST /webhook: %+v", a)
 			}
 		}
-		w.answers(`{"messages": [{"user": "ada", "text": "hello"}, `+
-			`{"user": "ada", "text": "/choose tea"}, {"user": "bot", "text": "tea"}, `+
-			`{"user": "ada", "text": "/dance"}, {"user": "bot", "text": "I know /roll 2d6, /choose tea coffee and /help"}]}`,
+		w.answers(`{"messages":[{"user":"ada","text":"hello"},`+
+			`{"user":"ada","text":"/choose tea"},{"user":"bot","text":"tea"},`+
+			`{"user":"ada","text":"/dance"},{"user":"bot","text":"I know /roll 2d6, /choose tea coffee and /help"}]}`,
 			url+"/channels/games")
 	})
 	t.Run("the secret is shown nowhere", func(t *testing.T) {
