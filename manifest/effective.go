@@ -31,6 +31,9 @@ func (l *loader) effective(root *node) *effective {
 
 	merged := r.without(root, "stages")
 	if over := r.stageOverlay(); over != nil {
+		if !r.checkIncluded(over, language.key("stages").shape.elem, &trail{parent: &trail{key: "stages"}, key: stage}) {
+			return nil
+		}
 		merged = r.merge(merged, over, language)
 	}
 	if merged == nil {
@@ -172,7 +175,22 @@ func (r *resolver) stageOverlay() *node {
 	if f = stages.field(stage); f == nil {
 		return nil
 	}
-	return r.expand(f.value, nil)
+	return r.expand(passVia(f.value, stages.via), nil)
+}
+
+// checkIncluded checks the shape of an overlay that came from another file: once
+// it is merged, what it may not hold can no longer be told from what it may.
+func (r *resolver) checkIncluded(n *node, s *shape, t *trail) bool {
+	if len(n.via) == 0 {
+		return true
+	}
+	before := len(r.diags)
+	c := shapeChecker{l: &r.diags, mode: rawMode}
+	c.check(n, s, t)
+	for i := before; i < len(r.diags); i++ {
+		r.diags[i].Origin = join(r.diags[i].Origin, n.via)
+	}
+	return len(r.diags) == before
 }
 
 // checkStage says when the stage looks like a mistyped one: a new name silently
@@ -281,8 +299,20 @@ func (r *resolver) narrow(root *node) *node {
 		}
 		out.fields = append(out.fields, *f)
 	}
+	var defaults *node
+	if f := root.field("defaults"); f != nil {
+		if defaults = r.expand(f.value, nil); defaults == nil || !r.checkIncluded(defaults, defaultsShape, &trail{key: "defaults"}) {
+			return nil
+		}
+		if defaults.kind != mapKind && defaults.kind != nullKind {
+			// Only a variable can be of the wrong kind here; resolving it
+			// lets the last shape check say so.
+			out.fields = append(out.fields, *f)
+			defaults = nil
+		}
+	}
 	if f := root.field("functions"); f != nil {
-		if f = r.selectFunctions(f, root.get("defaults")); f == nil {
+		if f = r.selectFunctions(f, defaults); f == nil {
 			return nil
 		}
 		out.fields = append(out.fields, *f)
@@ -360,9 +390,17 @@ func (r *resolver) selectFunctions(f *field, defaults *node) *field {
 			}
 			on = o.value.get(r.provider)
 			if on != nil {
-				on = passVia(on, join(o.value.via, v.via))
+				if on = r.expand(passVia(on, join(o.value.via, v.via)), nil); on == nil {
+					return nil
+				}
+				t := &trail{parent: &trail{parent: &trail{parent: &trail{key: "functions"}, key: fn.key}, key: "on"}, key: r.provider}
+				if !r.checkIncluded(on, functionShape.key("on").shape.elem, t) {
+					return nil
+				}
 			}
-			v = r.without(v, "on")
+			if o.value.kind == mapKind || o.value.kind == nullKind { // otherwise the last shape check says so
+				v = r.without(v, "on")
+			}
 		}
 		if defaults != nil {
 			if v = r.merge(defaults, v, functionShape); v == nil {
