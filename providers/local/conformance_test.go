@@ -7,5 +7,12 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	providertest.Run(t, Provider{}, "../../examples/*/serverless.yaml", "testdata/manifests/*.yaml")
+	providertest.Run(t, Provider{},
+		"../../serverless.yaml.example",
+		"../../examples/*/serverless.yaml",
+		"testdata/manifests/*.yaml")
+}
+
+func BenchmarkProgram(b *testing.B) {
+	providertest.Benchmark(b, Provider{}, 100)
 }

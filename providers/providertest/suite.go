@@ -122,9 +122,10 @@ func (s Suite) examples(t *testing.T) {
 	}
 }
 
-// exampleName is the folder of a serverless.yaml, or the name of another file.
+// exampleName is the folder of a serverless.yaml, or the name of another file
+// without .yaml.
 func exampleName(file string) string {
-	base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".yaml"), ".yml")
+	base := strings.TrimSuffix(filepath.Base(file), ".yaml")
 	if base != "serverless" {
 		return base
 	}
