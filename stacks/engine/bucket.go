@@ -65,6 +65,10 @@ func (b *bucket) Write(ctx context.Context, key string, data []byte) error {
 	return b.explain(ctx, key, b.b.WriteAll(ctx, key, data, nil))
 }
 
+func (b *bucket) Put(ctx context.Context, key string, data []byte) error {
+	return b.Write(ctx, key, data)
+}
+
 func (b *bucket) Create(ctx context.Context, key string, data []byte) error {
 	if err := cleanKey(key); err != nil {
 		return err

@@ -103,7 +103,7 @@ func writeCheckpoint(ctx context.Context, s store, id stacks.ID, data []byte) er
 		return err
 	}
 	if previous != nil {
-		if err := s.Write(ctx, old+".bak", previous); err != nil {
+		if err := s.Put(ctx, old+".bak", previous); err != nil {
 			return fmt.Errorf("backup of the state: %w", err)
 		}
 	}
@@ -116,16 +116,15 @@ func writeCheckpoint(ctx context.Context, s store, id stacks.ID, data []byte) er
 	return nil
 }
 
-// backUp keeps a copy of the present checkpoint in Pulumi's backup folder and
-// returns its key; "" when there is none to keep.
-func backUp(ctx context.Context, s store, id stacks.ID, now time.Time) (string, error) {
+// backUp keeps a copy of the present checkpoint, if there is one, in Pulumi's
+// backup folder. It is written with put, a method of the store.
+func backUp(ctx context.Context, s store, id stacks.ID, now time.Time, put func(ctx context.Context, key string, data []byte) error) error {
 	old, data, err := findCheckpoint(ctx, s, id)
 	if err != nil || data == nil {
-		return "", err
+		return err
 	}
 	base, ext, _ := strings.Cut(path.Base(old), ".json")
-	key := fmt.Sprintf("%s%s.%d.json%s", backupRoot(id), base, now.UnixNano(), ext)
-	return key, s.Write(ctx, key, data)
+	return put(ctx, fmt.Sprintf("%s%s.%d.json%s", backupRoot(id), base, now.UnixNano(), ext), data)
 }
 
 // decode turns a recorded deployment into the engine's form. It is nil for a

@@ -135,6 +135,7 @@ func spawn(t testing.TB, j job) (*exec.Cmd, io.Reader) {
 // Whatever the moment of a kill, the next deploy makes the cloud what the program
 // says, and nothing is left over or forgotten.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	w.up(t) // so that kills do not all fall into working out the first key

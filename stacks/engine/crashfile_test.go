@@ -83,6 +83,7 @@ func TestAfterACrash(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := crash(t)
 			tt.damage(t, w)
 			state, err := w.State(t.Context(), testID)
@@ -150,6 +151,7 @@ func TestStepsThatAKillLeftOpen(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.up(t, thingsOf(tt.before)...)
 			cmd, out := spawn(t, job{Dir: w.dir, Things: tt.killed, HoldAt: tt.at})
@@ -169,6 +171,7 @@ func TestStepsThatAKillLeftOpen(t *testing.T) {
 
 // The fold is repeated or left out, whatever the crash left of it.
 func TestCrashInTheMiddleOfAFold(t *testing.T) {
+	t.Parallel()
 	w := crash(t)
 	journal, err := os.ReadFile(w.journalFile())
 	if err != nil {
@@ -197,6 +200,7 @@ func TestCrashInTheMiddleOfAFold(t *testing.T) {
 }
 
 func TestInterruptedRunIsInTheHistory(t *testing.T) {
+	t.Parallel()
 	w := crash(t)
 	w.up(t, thingsOf(goal)...)
 	updates, err := w.History(t.Context(), testID)

@@ -75,7 +75,7 @@ func (e *Engine) Import(ctx context.Context, id stacks.ID, deployment json.RawMe
 		}
 	}
 	now := time.Now()
-	if _, err := backUp(ctx, r.store, id, now); err != nil {
+	if err := backUp(ctx, r.store, id, now, r.store.Write); err != nil {
 		return fmt.Errorf("backup of the state: %w", err)
 	}
 	if _, err := r.writeState(ctx, d); err != nil {

@@ -35,27 +35,41 @@ func (f *files) Read(_ context.Context, key string) ([]byte, error) {
 	return os.ReadFile(p)
 }
 
-func (f *files) Write(_ context.Context, key string, data []byte) error {
-	p, err := f.path(key)
+func (f *files) Write(ctx context.Context, key string, data []byte) error {
+	p, err := f.replace(key, data, durable)
 	if err != nil {
-		return err
-	}
-	if err := f.makeParent(p); err != nil {
-		return err
-	}
-	tmp, err := writeTemporary(p, data)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, p); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	// Pulumi keeps a checksum of what it wrote itself beside the file.
-	if err := os.Remove(p + ".attrs"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return syncFolder(filepath.Dir(p))
+}
+
+func (f *files) Put(_ context.Context, key string, data []byte) error {
+	_, err := f.replace(key, data, passing)
+	return err
+}
+
+// replace puts a new file in place of the old one and returns its name.
+func (f *files) replace(key string, data []byte, d durability) (string, error) {
+	p, err := f.path(key)
+	if err != nil {
+		return "", err
+	}
+	if err := f.makeParent(p); err != nil {
+		return "", err
+	}
+	tmp, err := writeTemporary(p, data, d)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp, p); err != nil {
+		os.Remove(tmp)
+		return "", err
+	}
+	// Pulumi keeps a checksum of what it wrote itself beside the file.
+	if err := os.Remove(p + ".attrs"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return p, nil
 }
 
 func (f *files) Create(_ context.Context, key string, data []byte) error {
@@ -66,19 +80,18 @@ func (f *files) Create(_ context.Context, key string, data []byte) error {
 	if err := f.makeParent(p); err != nil {
 		return err
 	}
-	tmp, err := writeTemporary(p, data)
+	tmp, err := writeTemporary(p, data, durable)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp)
 	// A link fails when the name exists and never shows a half-written file.
-	if err := os.Link(tmp, p); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return err
-		}
+	if err := os.Link(tmp, p); err != nil && !errors.Is(err, fs.ErrExist) {
 		return createExclusively(p, data) // a file system without hard links
+	} else if err != nil {
+		return err
 	}
-	return syncFolder(filepath.Dir(p))
+	return nil
 }
 
 func (f *files) Delete(_ context.Context, key string) error {
@@ -90,9 +103,6 @@ func (f *files) Delete(_ context.Context, key string) error {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	if err := syncFolder(filepath.Dir(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }
@@ -149,7 +159,19 @@ func (f *files) OpenLog(_ context.Context, key string) (appender, error) {
 
 func (f *files) ReadLog(ctx context.Context, key string) ([]byte, error) { return f.Read(ctx, key) }
 
-func (f *files) DeleteLog(ctx context.Context, key string) error { return f.Delete(ctx, key) }
+func (f *files) DeleteLog(ctx context.Context, key string) error {
+	if err := f.Delete(ctx, key); err != nil {
+		return err
+	}
+	p, err := f.path(key)
+	if err != nil {
+		return err
+	}
+	if err := syncFolder(filepath.Dir(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 func (f *files) Guard(ctx context.Context) (func(), error) {
 	p, err := f.path(ownRoot + "guard")
@@ -199,14 +221,23 @@ func (l fileLog) Close() error { return l.file.Close() }
 
 const temporaryPrefix = ".anyfaas-"
 
-// writeTemporary writes data to a new synced file beside p and returns its name.
-func writeTemporary(p string, data []byte) (string, error) {
+// Durability says whether a write has to survive a power cut.
+type durability int
+
+const (
+	_ durability = iota
+	durable
+	passing
+)
+
+// writeTemporary writes data to a new file beside p and returns its name.
+func writeTemporary(p string, data []byte, d durability) (string, error) {
 	tmp, err := os.CreateTemp(filepath.Dir(p), temporaryPrefix+"*")
 	if err != nil {
 		return "", err
 	}
 	_, err = tmp.Write(data)
-	if err == nil {
+	if err == nil && d == durable {
 		err = tmp.Sync()
 	}
 	if cerr := tmp.Close(); err == nil {

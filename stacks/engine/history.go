@@ -60,7 +60,7 @@ func recordHistory(ctx context.Context, s store, id stacks.ID, u stacks.Update, 
 	if _, state, err := findCheckpoint(ctx, s, id); err != nil {
 		return err
 	} else if state != nil {
-		if err := s.Write(ctx, prefix+".checkpoint.json", state); err != nil {
+		if err := s.Put(ctx, prefix+".checkpoint.json", state); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -149,7 +150,7 @@ func (l *lock) beat(ctx context.Context) {
 	})
 }
 
-var errLockLost = fmt.Errorf("the lock of the stack was removed by somebody else while this run was going on")
+var errLockLost = errors.New("the lock of the stack was removed by somebody else while this run was going on")
 
 // renew writes a new heartbeat if the lock is still ours. Other errors than
 // errLockLost are passing ones: the next beat tries again.
@@ -167,7 +168,7 @@ func (l *lock) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.store.Write(ctx, l.key, data)
+	return l.store.Put(ctx, l.key, data)
 }
 
 // check returns errLockLost unless the lock is still ours.
@@ -198,7 +199,9 @@ func (l *lock) release(ctx context.Context) error {
 	return l.store.Delete(ctx, l.key)
 }
 
-// readLock returns the lock in key, or nil when there is none.
+// readLock returns the lock in key, or nil when there is none. A power cut may
+// have left one that cannot be read: then nothing is known of its holder, and it
+// takes an unlock.
 func readLock(ctx context.Context, s store, key string) (*lockFile, error) {
 	data, err := s.Read(ctx, key)
 	if isGone(err) {
@@ -208,8 +211,8 @@ func readLock(ctx context.Context, s store, key string) (*lockFile, error) {
 		return nil, err
 	}
 	var f lockFile
-	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", key, err)
+	if json.Unmarshal(data, &f) != nil {
+		return &lockFile{Username: "unknown", Hostname: "unknown", Own: &ownLock{Operation: "unknown operation"}}, nil
 	}
 	return &f, nil
 }

@@ -67,6 +67,7 @@ func hold(entered, leave chan struct{}) func(context.Context, string, providers.
 }
 
 func TestOneOfManyDeploysAtOnceWins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	entered, leave := make(chan struct{}), make(chan struct{})
 	w.cloud.before = hold(entered, leave)
@@ -107,6 +108,7 @@ func TestOneOfManyDeploysAtOnceWins(t *testing.T) {
 }
 
 func TestOneOfManyProcessesWins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.up(t)
 	// A thing takes so long that the others come while the first is at it.
@@ -140,6 +142,7 @@ func TestOneOfManyProcessesWins(t *testing.T) {
 }
 
 func TestLockOfALivingProcessIsRespectedAndOfADeadOneTakenOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.up(t)
 	cmd, out := spawn(t, job{Dir: w.dir, Things: []thingSpec{{Name: "api"}}, Hold: true})
@@ -203,6 +206,7 @@ func TestLocksOfOthers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			writeFile(t, w.lockFile(tt.file), tt.lock)
 			var locked *stacks.LockedError
@@ -221,7 +225,21 @@ func TestLocksOfOthers(t *testing.T) {
 	}
 }
 
+func TestLockThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	writeFile(t, w.lockFile("anyfaas.json"), []byte{})
+	var locked *stacks.LockedError
+	if err := w.upErr(t, thing{Name: "api"}); !errors.As(err, &locked) || !locked.Holder.Stale {
+		t.Fatalf("deploy: %v", err)
+	}
+	if err := w.Unlock(t.Context(), testID); err != nil {
+		t.Fatal(err)
+	}
+	w.up(t, thing{Name: "api"})
+}
+
 func TestNumberOfADeadProcessUsedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cmd, out := spawn(t, job{Dir: w.dir, Things: []thingSpec{{Name: "api"}}, Hold: true})
 	waitFor(t, out, "holding")

@@ -89,6 +89,9 @@ func (e *Engine) operate(ctx context.Context, id stacks.ID, operation string, p 
 	if err == nil {
 		err = do(r, ctx)
 	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = stacks.ErrInterrupted // before the engine ran or after
+	}
 	finished := event.Finished{Operation: operation, Counts: r.narrator.counts, Took: time.Since(r.started)}
 	if err != nil {
 		finished.Err = err.Error()
@@ -125,8 +128,12 @@ func (r *run) preview(ctx context.Context) error {
 		return err
 	}
 	if rec != nil && rec.header.Run != "" {
-		r.narrator.say("info", fmt.Sprintf("a %s that began at %s has not ended or was interrupted; this is what it recorded so far",
-			rec.header.Operation, rec.header.Started.Local().Format(time.DateTime)), "")
+		text := fmt.Sprintf("a %s that began at %s has not ended or was interrupted; this is what it recorded so far",
+			rec.header.Operation, rec.header.Started.Local().Format(time.DateTime))
+		if names := pendingNames(cp.deployment); names != "" {
+			text += ", and the next deploy first puts right what is open: " + names
+		}
+		r.narrator.say("info", text, "")
 	}
 	if r.snapshot, err = decode(ctx, cp.deployment, r.engine.ring); err != nil {
 		return err
@@ -240,6 +247,7 @@ func (r *run) record(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, runErr)
 	}
+	r.narrator.outputs = recordedOutputs(d.Deployment)
 	broken := verify(d.Deployment)
 	data, err := encodeCheckpoint(r.id, d)
 	if err != nil {
@@ -277,7 +285,7 @@ func (r *run) finish(ctx context.Context, runErr error) error {
 	if err := recordHistory(ctx, r.store, r.id, u, r.engine.o.Program, r.config, now); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	if _, err := backUp(ctx, r.store, r.id, now); err != nil {
+	if err := backUp(ctx, r.store, r.id, now, r.store.Put); err != nil {
 		return fmt.Errorf("backup of the state: %w", err)
 	}
 	return prune(ctx, r.store, r.id)

@@ -75,7 +75,7 @@ func TestEvents(t *testing.T) {
 	step("a replacement is one change", w.Up, stacks.Options{}, thing{Name: "api", Real: "api2", Props: env("debug", "two")})
 	step("what a package refuses is told without values", w.Up, stacks.Options{}, thing{Name: "api", Props: pulumi.Map{"size": pulumi.Int(-1)}})
 	w.cloud.before = func(context.Context, string, providers.Resource) error { return errors.New("quota used up") }
-	step("a failed step ends with its error", w.Up, stacks.Options{}, thing{Name: "api", Real: "api2", Props: env("debug", "two")}, thing{Name: "worker"})
+	step("a failed step ends with its error", w.Up, stacks.Options{}, thing{Name: "api", Real: "api2", Props: env("debug", "two")}, thing{Name: "worker", Needs: []string{"api"}})
 	w.cloud.before = nil
 	step("removal", w.Destroy, stacks.Options{})
 	golden(t, "events.txt", strings.Join(rec.lines, "\n")+"\n")

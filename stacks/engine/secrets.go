@@ -277,7 +277,7 @@ func newKeyFile(name string) ([]byte, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, err
 	}
-	tmp, err := writeTemporary(name, []byte(hex.EncodeToString(random[:])+"\n"))
+	tmp, err := writeTemporary(name, []byte(hex.EncodeToString(random[:])+"\n"), durable)
 	if err != nil {
 		return nil, err
 	}
@@ -337,7 +337,7 @@ func (r *keyring) remember(phrase, salt string, key []byte) {
 		return
 	}
 	name := filepath.Join(r.dir, keyCacheFile)
-	tmp, err := writeTemporary(name, data)
+	tmp, err := writeTemporary(name, data, passing)
 	if err != nil {
 		return
 	}

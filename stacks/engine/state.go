@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	pulumiproviders "github.com/pulumi/pulumi/sdk/v3/go/common/providers"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
@@ -31,15 +33,12 @@ func (e *Engine) State(ctx context.Context, id stacks.ID) (*stacks.State, error)
 	if cp.deployment == nil {
 		return state, nil
 	}
+	state.Outputs = recordedOutputs(cp.deployment)
 	state.Updated = cp.deployment.Manifest.Time
 	// Nothing is decrypted: what is shown has no secrets, so no key is needed.
 	for _, res := range cp.deployment.Resources {
 		inputs, outputs := withoutSecrets(res.Inputs), withoutSecrets(res.Outputs)
-		if res.Type == resource.RootStackType {
-			state.Outputs = outputs
-			continue
-		}
-		if pulumiproviders.IsDefaultProvider(res.URN) || res.Delete {
+		if res.Type == resource.RootStackType || pulumiproviders.IsDefaultProvider(res.URN) || res.Delete {
 			continue
 		}
 		state.Resources = append(state.Resources, stacks.Resource{
@@ -52,6 +51,29 @@ func (e *Engine) State(ctx context.Context, id stacks.ID) (*stacks.State, error)
 	}
 	slices.Sort(state.Pending)
 	return state, nil
+}
+
+// recordedOutputs are the outputs of the stack, with secrets hidden.
+func recordedOutputs(d *apitype.DeploymentV3) map[string]any {
+	for _, res := range d.Resources {
+		if res.Type == resource.RootStackType {
+			return withoutSecrets(res.Outputs)
+		}
+	}
+	return map[string]any{}
+}
+
+// pendingNames lists the resources of the operations that are open.
+func pendingNames(d *apitype.DeploymentV3) string {
+	if d == nil {
+		return ""
+	}
+	var names []string
+	for _, op := range d.PendingOperations {
+		names = append(names, op.Resource.URN.Name())
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 // withoutSecrets returns serialised properties with every secret hidden.

@@ -258,6 +258,12 @@ func TestKeysThatAreWrongOrGone(t *testing.T) {
 func TestFilesOfTheState(t *testing.T) {
 	dir := t.TempDir()
 	e := open(t, engine.Options{ProjectDir: dir})
+	if _, err := e.Preview(t.Context(), testID, stacks.Program{Run: declare()}, stacks.Options{}, event.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); len(entries) != 0 || err != nil {
+		t.Errorf("a preview made %v, %v", entries, err)
+	}
 	if _, err := e.Up(t.Context(), testID, stacks.Program{Run: declare()}, stacks.Options{}, event.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -316,9 +322,13 @@ func TestStatesOfOtherLayouts(t *testing.T) {
 
 func TestOldCopiesGo(t *testing.T) {
 	w := newWorld(t)
-	for range 55 {
-		w.up(t)
+	for i := range 54 {
+		prefix := filepath.Join(w.dir, fmt.Sprintf(".anyfaas/state/.pulumi/history/orders/dev-local/dev-local-%d", i+10))
+		writeFile(t, prefix+".checkpoint.json", []byte("{}"))
+		writeFile(t, prefix+".history.json", []byte("{}"))
+		writeFile(t, filepath.Join(w.dir, fmt.Sprintf(".anyfaas/state/.pulumi/backups/orders/dev-local/dev-local.%d.json", i+10)), []byte("{}"))
 	}
+	w.up(t)
 	count := func(pattern string) int {
 		list, err := filepath.Glob(filepath.Join(w.dir, ".anyfaas/state/.pulumi", pattern))
 		if err != nil {

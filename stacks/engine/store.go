@@ -23,10 +23,14 @@ type store interface {
 	Read(ctx context.Context, key string) ([]byte, error)
 	// Write replaces the value in one step. It is durable when Write returns.
 	Write(ctx context.Context, key string, data []byte) error
+	// Put replaces the value in one step, but a power cut may undo it. It is
+	// for copies and signs of life.
+	Put(ctx context.Context, key string, data []byte) error
 	// Create writes the value unless the key exists; of several at once
 	// exactly one succeeds.
 	Create(ctx context.Context, key string, data []byte) error
-	// Delete removes the key. Removing what is gone succeeds.
+	// Delete removes the key. Removing what is gone succeeds. A power cut may
+	// bring the key back.
 	Delete(ctx context.Context, key string) error
 	// List returns what lies under prefix, which ends in "/", at any depth,
 	// sorted by key.
@@ -36,6 +40,7 @@ type store interface {
 	OpenLog(ctx context.Context, key string) (appender, error)
 	// ReadLog returns everything appended so far, in order.
 	ReadLog(ctx context.Context, key string) ([]byte, error)
+	// DeleteLog removes a log for good.
 	DeleteLog(ctx context.Context, key string) error
 
 	// Guard serialises the processes of this machine while they decide about
