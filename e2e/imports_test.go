@@ -44,9 +44,10 @@ var mayImport = map[string][]string{
 		"stacks", "stacks/event", "templates", "cmd/anyfaas/internal/view",
 	},
 	"cmd/anyfaas/internal/machine": {"providers/local/api", "providers/local/host", "cmd/anyfaas/internal/cli"},
+	"cmd/anyfaas/internal/quiet":   {},
 	"cmd/anyfaas": {
 		"manifest/diag", "manifest/graph", "providers", "providers/all",
-		"stacks/bundle", "stacks/engine", "cmd/anyfaas/internal/cli", "cmd/anyfaas/internal/machine",
+		"stacks/bundle", "stacks/engine", "cmd/anyfaas/internal/cli", "cmd/anyfaas/internal/machine", "cmd/anyfaas/internal/quiet",
 	},
 }
 

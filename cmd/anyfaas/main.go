@@ -15,6 +15,7 @@ import (
 
 	"github.com/anyfaas/anyfaas/cmd/anyfaas/internal/cli"
 	"github.com/anyfaas/anyfaas/cmd/anyfaas/internal/machine"
+	_ "github.com/anyfaas/anyfaas/cmd/anyfaas/internal/quiet" // before a library speaks to the terminal
 	"github.com/anyfaas/anyfaas/manifest/diag"
 	"github.com/anyfaas/anyfaas/manifest/graph"
 	"github.com/anyfaas/anyfaas/providers"
