@@ -58,6 +58,10 @@ type Options struct {
 	// so that its functions may publish on a bus without rules. Nil knows none.
 	Known func(stack string) bool
 
+	// FirstPort is where the search for free ports on 127.0.0.1 begins; 0 is
+	// 9400. Ports once found are kept for the next runs over Dir.
+	FirstPort int
+
 	Log   *slog.Logger // nil discards
 	Clock Clock        // of schedules; nil is the system's clock
 	Retry Backoff      // pauses between attempts; zero is 250 ms doubling to 30 s
@@ -118,6 +122,9 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = systemClock{}
+	}
+	if o.FirstPort == 0 {
+		o.FirstPort = defaultFirstPort
 	}
 	o.Retry = o.Retry.orDefault()
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {

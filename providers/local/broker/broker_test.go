@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -79,8 +80,9 @@ func open(t *testing.T, change ...func(*Options)) *fixture {
 	f := &fixture{t: t, caller: &fakeCaller{}}
 	f.opts = Options{
 		Dir: t.TempDir(), Caller: f.caller,
-		Retry: Backoff{First: 5 * time.Millisecond, Max: 50 * time.Millisecond},
-		Log:   slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		FirstPort: firstPort(),
+		Retry:     Backoff{First: 5 * time.Millisecond, Max: 50 * time.Millisecond},
+		Log:       slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	for _, c := range change {
 		c(&f.opts)
@@ -89,6 +91,10 @@ func open(t *testing.T, change ...func(*Options)) *fixture {
 	t.Cleanup(f.close)
 	return f
 }
+
+// firstPort keeps runs of these tests at the same time from taking the port of a
+// broker that is just being restarted.
+func firstPort() int { return 10_000 + rand.IntN(20_000) }
 
 func (f *fixture) reopen() {
 	f.t.Helper()

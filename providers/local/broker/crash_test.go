@@ -59,7 +59,7 @@ func runChild(dir string) {
 			return nil, nil
 		})
 	}
-	b, err := Open(context.Background(), Options{Dir: dir, Caller: caller})
+	b, err := Open(context.Background(), Options{Dir: dir, Caller: caller, FirstPort: firstPort()})
 	if err != nil {
 		panic(err)
 	}

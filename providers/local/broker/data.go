@@ -50,7 +50,7 @@ type dataServer struct {
 }
 
 func (b *Broker) listenData(ctx context.Context) (*dataServer, error) {
-	l, err := b.listenKept(ctx, "data", firstDataPort)
+	l, err := b.listenKept(ctx, "data", b.opts.FirstPort)
 	if err != nil {
 		return nil, err
 	}

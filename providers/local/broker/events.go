@@ -107,6 +107,10 @@ func (t *eventTrigger) apply(ctx context.Context, function, subject string, want
 	if err != nil {
 		return err
 	}
+	js, err := t.b.jetstream()
+	if err != nil {
+		return err
+	}
 	t.stop()
 	if t.subject != "" && t.subject != subject {
 		if err := t.forget(ctx); err != nil {
@@ -126,7 +130,7 @@ func (t *eventTrigger) apply(ctx context.Context, function, subject string, want
 		return err
 	}
 	t.function, t.subject = function, subject
-	t.delivery = t.b.eventDelivery(t.key.stack, function, puller{consumer})
+	t.delivery = t.b.eventDelivery(t.key.stack, function, puller{consumer, js.Conn()})
 	t.delivery.setEvent(eventOf(wants))
 	t.delivery.set(1, defaultConcurrency, 0)
 	t.delivery.start()

@@ -13,12 +13,12 @@ import (
 	"syscall"
 )
 
-// First ports tried. They lie below the ports that systems hand out to
-// outgoing connections, so they are likely to be free again after a restart.
+// The ports tried lie below those that systems hand out to outgoing
+// connections, so they are likely to be free again after a restart: from
+// Options.FirstPort for the data plane, then the S3 API.
 const (
-	firstDataPort = 9400
-	firstS3Port   = 9600
-	portsTried    = 200
+	defaultFirstPort = 9400
+	portsTried       = 200
 )
 
 // listenKept listens on 127.0.0.1, on the port used before by the same dir and

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,6 +20,7 @@ var errGone = errors.New("the message is gone")
 // A puller is a source over a durable JetStream consumer.
 type puller struct {
 	consumer jetstream.Consumer
+	conn     *nats.Conn
 }
 
 func (p puller) take(ctx context.Context, max int, window time.Duration) ([]taken, error) {
@@ -51,7 +53,7 @@ func (p puller) fetch(ctx context.Context, max int, wait time.Duration) ([]taken
 		}
 		return nil, err
 	}
-	return collect(batch)
+	return p.collect(batch)
 }
 
 // ready returns what can be had without waiting.
@@ -60,17 +62,17 @@ func (p puller) ready(max int) ([]taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	return collect(batch)
+	return p.collect(batch)
 }
 
-func collect(batch jetstream.MessageBatch) ([]taken, error) {
+func (p puller) collect(batch jetstream.MessageBatch) ([]taken, error) {
 	var got []taken
 	for m := range batch.Messages() {
-		t, err := newPulled(m)
+		info, err := m.Metadata()
 		if err != nil {
 			return got, err
 		}
-		got = append(got, t)
+		got = append(got, pulled{p.conn, m, info})
 	}
 	err := batch.Error()
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -81,13 +83,9 @@ func collect(batch jetstream.MessageBatch) ([]taken, error) {
 
 // Pulled is a message taken by a puller.
 type pulled struct {
+	conn *nats.Conn
 	msg  jetstream.Msg
 	info *jetstream.MsgMetadata
-}
-
-func newPulled(m jetstream.Msg) (pulled, error) {
-	info, err := m.Metadata()
-	return pulled{m, info}, err
 }
 
 func (p pulled) load() (message, error) { return loadMessage(p.msg.Headers(), p.msg.Data()) }
@@ -99,11 +97,13 @@ func (p pulled) done(ctx context.Context) error {
 	return settled(p.msg.DoubleAck(ctx))
 }
 
-func (p pulled) again(_ context.Context, after time.Duration) error {
-	if after <= 0 {
-		return settled(p.msg.Nak())
-	}
-	return settled(p.msg.NakWithDelay(after))
+// again waits for the answer of the message server, so that it holds even when
+// the server is closed next. A delay, however short, is kept over a restart; a
+// plain NAK is not.
+func (p pulled) again(ctx context.Context, after time.Duration) error {
+	nak := fmt.Sprintf(`-NAK {"delay": %d}`, max(after, time.Millisecond).Nanoseconds())
+	_, err := p.conn.RequestWithContext(ctx, p.msg.Reply(), []byte(nak))
+	return settled(err)
 }
 
 func settled(err error) error {

@@ -143,7 +143,7 @@ func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstrea
 	if err != nil {
 		return nil, err
 	}
-	return standardQueue{puller{consumer}, js, q.storeName()}, nil
+	return standardQueue{puller{consumer, js.Conn()}, js, q.storeName()}, nil
 }
 
 func (q *queue) stop(context.Context) error {

@@ -41,7 +41,7 @@ func (b *Broker) startS3(ctx context.Context) (*s3Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	l, err := b.listenKept(ctx, "s3", firstS3Port)
+	l, err := b.listenKept(ctx, "s3", b.opts.FirstPort+portsTried)
 	if err != nil {
 		return nil, err
 	}
