@@ -11,6 +11,6 @@
 // name, since they take minutes:
 //
 //	CRASH_RUNS=30        kill that many deploys at random moments (default 6)
-//	PULUMI_CHECK=1       build the pulumi command and let it read our state
+//	PULUMI_COMMAND=path  let the pulumi command of the engine's version read our state
 //	BENCH_HTTP=1         measure HTTP beside other Node.js servers
 package e2e

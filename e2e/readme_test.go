@@ -53,7 +53,7 @@ func TestDocumentsShowWhatHappens(t *testing.T) {
 				w.follow(&ts[i])
 			}
 			w.run("remove", "--yes")
-			got := write(document, ts)
+			got := rewrite(document, ts)
 			if got == document {
 				return
 			}
@@ -156,7 +156,7 @@ func (w *world) shell(command string) string {
 func TestTranscripts(t *testing.T) {
 	const document = "# Title\n\n```console\n$ one \\\n    two\nout\nmore\n$ silent\n$ three\n…\nlast 12ms\n```\n\nText.\n"
 	ts := transcripts(document)
-	if got := write(document, ts); got != document {
+	if got := rewrite(document, ts); got != document {
 		t.Errorf("written back it differs:\n%s", got)
 	}
 	if len(ts) != 1 || len(ts[0].commands) != 3 || ts[0].commands[0].command != "one \\\n    two" || ts[0].line != 4 {

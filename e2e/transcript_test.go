@@ -83,8 +83,8 @@ func blocks(document string) []block {
 	return all
 }
 
-// write returns the document with the blocks replaced by ts.
-func write(document string, ts []transcript) string {
+// rewrite returns the document with the blocks replaced by ts.
+func rewrite(document string, ts []transcript) string {
 	var out []string
 	inside := false
 	for _, line := range strings.Split(document, "\n") {
