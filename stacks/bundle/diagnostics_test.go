@@ -21,6 +21,7 @@ import (
 //
 //	runtime: node 22       language and version; "node *" is this machine's
 //	http, event: handlers
+//	provider: aws          "local" when not given
 //	include, exclude, external, command: lists, separated by blanks
 //	path: tools            PATH holds nothing but the project's folder tools
 //	link: name target      a symbolic link to be made
@@ -68,6 +69,7 @@ func diagnose(t *testing.T, archive *txtar.Archive) string {
 	write(t, dir, string(txtar.Format(archive)))
 	f := graph.Function{Name: "api"}
 	var env []string
+	provider := "local"
 	for line := range strings.Lines(string(archive.Comment)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if !ok {
@@ -99,6 +101,8 @@ func diagnose(t *testing.T, archive *txtar.Archive) string {
 			f.Command = words
 		case "image":
 			f.Image = value
+		case "provider":
+			provider = value
 		case "path":
 			env = []string{"PATH=" + filepath.Join(dir, value)}
 		case "link":
@@ -117,7 +121,9 @@ func diagnose(t *testing.T, archive *txtar.Archive) string {
 			}
 		}
 	}
-	artifacts, _, diags, err := bundle.Build(context.Background(), service(dir, f), nil, bundle.Options{Cache: t.TempDir(), Env: env})
+	g := service(dir, f)
+	g.Provider = provider
+	artifacts, _, diags, err := bundle.Build(context.Background(), g, nil, bundle.Options{Cache: t.TempDir(), Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func (j *job) make(ctx context.Context, lang language, key string) (Report, erro
 			why = "the package was not in the cache"
 		}
 		if why == "" {
-			if touched {
+			if touched || j.now().Sub(rec.Taken) > 24*time.Hour { // a record in use is not pruned
 				rec.Taken = j.now()
 				if err := j.store.writeJSON(rec, "records", key+".json"); err != nil {
 					return Report{}, err

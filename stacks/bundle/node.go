@@ -33,7 +33,17 @@ func (n node) plan(ctx context.Context, j *job) (recipe, error) {
 	if err != nil {
 		return recipe{}, err
 	}
-	return recipe{runner: t.Path, Adapter: adapterHash("node")}, nil
+	r := recipe{runner: t.Path, Adapter: adapterHash("node")}
+	if compareVersions(t.Version, j.fn.Runtime.Version) < 0 {
+		r.Tool = major(t.Version) // newer syntax has to be rewritten for it
+	}
+	return r, nil
+}
+
+// major returns "22" of "22.11.0".
+func major(version string) string {
+	first, _, _ := strings.Cut(version, ".")
+	return first
 }
 
 // A nodeHandler is a handler found on disk.

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -67,7 +68,7 @@ func (b *nodeBundle) run(format esbuild.Format) esbuild.BuildResult {
 		Write:          false,
 		Format:         format,
 		Platform:       esbuild.PlatformNode,
-		Engines:        []esbuild.Engine{{Name: esbuild.EngineNode, Version: b.fn.Runtime.Version}},
+		Engines:        []esbuild.Engine{{Name: esbuild.EngineNode, Version: cmp.Or(b.recipe.Tool, b.fn.Runtime.Version)}},
 		Sourcemap:      esbuild.SourceMapLinked,
 		SourcesContent: esbuild.SourcesContentExclude, // Node reads the map at each start
 		LegalComments:  esbuild.LegalCommentsNone,

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -76,7 +77,7 @@ func (j *job) requirements(file string, set *inputSet, seen []string) ([]string,
 			continue
 		}
 		next := filepath.Join(filepath.Dir(file), filepath.FromSlash(fields[1]))
-		if strings.Contains(fields[1], "://") || contains(seen, next) {
+		if strings.Contains(fields[1], "://") || slices.Contains(seen, next) {
 			continue
 		}
 		more, err := j.requirements(next, set, seen)
@@ -86,15 +87,6 @@ func (j *job) requirements(file string, set *inputSet, seen []string) ([]string,
 		texts = append(texts, more...)
 	}
 	return texts, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // install runs pip into the store.
@@ -133,8 +125,8 @@ func (j *job) install(ctx context.Context, requirements, key string) error {
 	return nil
 }
 
-// pipError turns what pip printed into one line and a hint. Samples of its words
-// are in testdata/pip; what is not recognised is passed on in full.
+// pipError turns what pip printed into one line and a hint. What is not recognised
+// is passed on in full.
 func pipError(stderr string) (message, hint string) {
 	var errs []string
 	for line := range strings.Lines(stderr) {

@@ -78,6 +78,7 @@ type probed struct {
 // manager chooses by changes.
 type toolRecord struct {
 	Tool   tool     `json:"tool"`
+	Broken string   `json:"broken,omitempty"` // why it does not run
 	Stamps []string `json:"stamps"`
 }
 
@@ -100,24 +101,35 @@ func (b *builder) tool(ctx context.Context, path string, p probe) (tool, error) 
 
 func (b *builder) askTool(ctx context.Context, path string, p probe) (tool, error) {
 	key := digest([]string{path, b.graph.Dir, b.env.get("PATH")}) + ".json"
-	stamps := b.choiceStamps(path)
+	stamps := slices.Clip(b.choiceStamps(path))
 	var rec toolRecord
-	if b.store.readJSON(&rec, "tools", key) && slices.Equal(rec.Stamps, append(stamps, stampOf(rec.Tool.Path))) {
-		return rec.Tool, nil
+	if !b.store.readJSON(&rec, "tools", key) || !slices.Equal(rec.Stamps, append(stamps, stampOf(rec.Tool.Path))) {
+		rec.Tool, rec.Broken = b.runProbe(ctx, path, p)
+		if ctx.Err() != nil {
+			return tool{}, context.Cause(ctx)
+		}
+		rec.Stamps = append(stamps, stampOf(rec.Tool.Path))
+		if err := b.store.writeJSON(rec, "tools", key); err != nil {
+			return tool{}, err
+		}
 	}
-	cmd := exec.CommandContext(ctx, path, p.args...)
-	cmd.Dir, cmd.Env = b.graph.Dir, b.env
-	out, err := cmd.Output()
+	if rec.Broken != "" {
+		return tool{}, errors.New(rec.Broken)
+	}
+	return rec.Tool, nil
+}
+
+// runProbe asks the program at path, or says why it cannot be used.
+func (b *builder) runProbe(ctx context.Context, path string, p probe) (found tool, broken string) {
+	stdout, _, err := capture(b.program(ctx, b.graph.Dir, path, p.args...))
 	if err != nil {
-		return tool{}, fmt.Errorf("%s: %w", path, err)
+		return tool{}, fmt.Sprintf("%s: %v", path, err)
 	}
-	lines := strings.Split(strings.ReplaceAll(strings.TrimSpace(string(out)), "\r\n", "\n"), "\n")
+	lines := strings.Split(strings.ReplaceAll(strings.TrimSpace(string(stdout)), "\r\n", "\n"), "\n")
 	if len(lines) != 2 || !filepath.IsAbs(lines[0]) {
-		return tool{}, fmt.Errorf("%s: answered %q when asked for its version", path, out)
+		return tool{}, fmt.Sprintf("%s: answered %q when asked for its version", path, stdout)
 	}
-	found := tool{lines[0], lines[1]}
-	rec = toolRecord{found, append(stamps, stampOf(found.Path))}
-	return found, b.store.writeJSON(rec, "tools", key)
+	return tool{lines[0], lines[1]}, ""
 }
 
 // choiceStamps tells apart the states of everything a version manager's shim at

@@ -172,6 +172,8 @@ for (const [name, own] of Object.entries(Object.getOwnPropertyDescriptors(Native
   if (name in IncomingRequest.prototype) continue
   if (own.get !== undefined) {
     Object.defineProperty(IncomingRequest.prototype, name, { ...own, get() { return IncomingRequest.real(this)[name] } })
+  } else if (typeof own.value === 'function') {
+    Object.defineProperty(IncomingRequest.prototype, name, { ...own, value(...args) { return IncomingRequest.real(this)[name](...args) } })
   }
 }
 Object.setPrototypeOf(IncomingRequest.prototype, NativeRequest.prototype)
