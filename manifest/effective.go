@@ -20,7 +20,7 @@ type effective struct {
 // there is none.
 func (l *loader) effective(root *node) *effective {
 	l.budget += maxExpansion
-	r := &resolver{loader: l, root: root, files: map[string]*node{}}
+	r := &resolver{loader: l, root: root, files: map[string]include{}}
 	stage, ok1 := r.stageName()
 	provider, ok2 := r.providerName()
 	if !ok1 || !ok2 {

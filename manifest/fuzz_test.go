@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,17 +46,14 @@ func TestInvariants(t *testing.T) {
 		g := generator{t: t, mistakes: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "mistakes per hundred")}
 		tree := g.value(language, 0)
 		if m, ok := tree.(map[string]any); ok && rapid.Bool().Draw(t, "plain") {
-			for _, k := range []string{"stages", "http", "defaults"} {
-				delete(m, k)
-			}
-			if functions, ok := m["functions"].(map[string]any); ok {
-				for _, f := range functions {
-					if f, ok := f.(map[string]any); ok {
-						for _, k := range []string{"uses", "triggers", "deadLetter", "command", "image"} {
-							delete(f, k)
-						}
-						f["runtime"], f["handler"] = "go", "api.Handle"
-					}
+			// Without what has to fit together most of them are right.
+			m["apiVersion"], m["service"] = APIVersion, "shop"
+			keep(m, "apiVersion", "service", "tags", "accept", "functions")
+			functions, _ := m["functions"].(map[string]any)
+			for _, f := range functions {
+				if f, ok := f.(map[string]any); ok {
+					keep(f, "description", "architecture", "tracing", "native", "env", "network", "package", "accept")
+					f["runtime"], f["handler"] = "go", "api.Handle"
 				}
 			}
 		}
@@ -70,6 +68,10 @@ func TestInvariants(t *testing.T) {
 	if graphs == 0 {
 		t.Error("no generated manifest had a graph")
 	}
+}
+
+func keep(m map[string]any, keys ...string) {
+	maps.DeleteFunc(m, func(k string, _ any) bool { return !slices.Contains(keys, k) })
 }
 
 // A reporter is a testing.T or a rapid.T.

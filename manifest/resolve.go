@@ -23,10 +23,10 @@ type resolver struct {
 	stage    string // "" until known
 	provider string // "" until known
 
-	open  []*node          // being resolved, outermost first, to find cycles
-	depth int              // of values
-	files map[string]*node // parsed includes by name; nil for a broken one
-	full  bool             // the budget is spent, and that has been said
+	open  []*node            // being resolved, outermost first, to find cycles
+	depth int                // of values
+	files map[string]include // by name
+	full  bool               // the budget is spent, and that has been said
 }
 
 // resolve returns n without variables, or nil after reporting why not. chain is
@@ -349,21 +349,21 @@ func (r *resolver) target(n *node, v *variable, chain []diag.Pos) (*node, bool) 
 		return fail("file-absolute", "name it relative to the file that includes it", "an included file cannot have the absolute path %q", clip(file, 60))
 	}
 	file = r.relative(n, file)
-	root, ok := r.files[file]
+	in, ok := r.files[file]
 	if !ok {
-		root = r.readInclude(file, v, pos, width)
-		r.files[file] = root
+		in = r.readInclude(file)
+		r.files[file] = in
 	}
-	if root == nil {
-		if v.fallback != nil && !r.diags.HasErrors() {
-			return nil, true
-		}
-		if ok {
-			return fail("file-unreadable", "", "cannot use %q; see the message about it", file)
-		}
+	switch {
+	case in.err != nil && v.fallback != nil:
+		return nil, true
+	case in.err != nil:
+		r.unreadable(pos, width, file, in.err)
 		return nil, false
+	case in.root == nil:
+		return nil, false // what is wrong in the file has been reported there
 	}
-	at := root
+	at := in.root
 	for i, step := range v.path {
 		if at = r.expand(at, chain); at == nil {
 			return nil, false
@@ -393,29 +393,31 @@ func (r *resolver) relative(n *node, file string) string {
 	return filepath.Join(filepath.Dir(base), filepath.FromSlash(file))
 }
 
-// readInclude reads and parses a file. With a fallback a missing file is not an
-// error.
-func (r *resolver) readInclude(name string, v *variable, pos diag.Pos, width int) *node {
+// An include is a file that variables name: what it holds, or why it could not
+// be read. Neither is set when the file is not valid.
+type include struct {
+	root *node
+	err  error
+}
+
+func (r *resolver) readInclude(name string) include {
 	if name == r.file {
-		return r.root
+		return include{root: r.root}
 	}
 	data, err := r.readFile(r.path(name))
 	if err != nil {
-		if v.fallback == nil {
-			r.unreadable(pos, width, name, err)
-		}
-		return nil
+		return include{err: err}
 	}
 	root := r.parse(r.add(name, data))
 	if root == nil {
-		return nil
+		return include{}
 	}
 	before := len(r.diags)
 	r.checkTemplates(root)
 	if len(r.diags) > before {
-		return nil
+		return include{}
 	}
-	return root
+	return include{root: root}
 }
 
 func child(n *node, step string) *node {
