@@ -147,7 +147,16 @@ func (c *cloud) put(id string, in resource.PropertyMap) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(c.file(id), data, 0o600)
+	// A kill in the middle must not leave half a resource.
+	tmp, err := os.CreateTemp(filepath.Dir(c.dir), "cloud-*")
+	if err != nil {
+		return err
+	}
+	defer tmp.Close()
+	if _, err := tmp.Write(data); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), c.file(id))
 }
 
 // reveal is the plain JSON of a value, secrets included: the cloud knows them.

@@ -177,6 +177,9 @@ func (r *run) clearPending(ctx context.Context, d *apitype.DeploymentV3, snap *d
 				break
 			}
 			e, err := r.readAgain(ctx, s, snap, index)
+			if err != nil && r.operation == opRemove {
+				break // it will be deleted, whatever it is now
+			}
 			if err != nil {
 				return nil, fmt.Errorf("read %s after an interrupted change: %w", res.URN.Name(), err)
 			}
