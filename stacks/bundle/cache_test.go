@@ -48,7 +48,8 @@ exports.mark = '!'
 			{"a file that imports may find first", "-- src/lib/greeting.tsx --\nexport const greeting = 'hey'\n", "src/lib/greeting.tsx was added"},
 			{"its removal", "-- src/lib/greeting.tsx --\n-\n", "src/lib/greeting.tsx is gone"},
 			{"a module", "-- node_modules/marks/index.js --\nexports.mark = '?'\n", "node_modules/marks/index.js changed"},
-			{"the compiler's settings", "-- tsconfig.json --\n{}\n", "tsconfig.json was added"},
+			{"the compiler's settings", "-- tsconfig.json --\n{\"extends\": \"./base\"} // for all\n-- base.json --\n{}\n", "base.json was added"},
+			{"settings that it extends", "-- base.json --\n{\"compilerOptions\": {}}\n", "base.json changed"},
 			{"nothing again", ``, "cached"},
 		}},
 		{"python", "python", "bot/main.handler", `

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -153,8 +154,8 @@ func (b *nodeBundle) trackInputs(meta metafile) {
 			module := strings.Contains(filepath.ToSlash(dir)+"/", "/node_modules/")
 			b.inputs.maybe(filepath.Join(dir, "package.json"))
 			if !module {
-				b.inputs.maybe(filepath.Join(dir, "tsconfig.json"))
-				b.inputs.maybe(filepath.Join(dir, "jsconfig.json"))
+				b.trackConfig(filepath.Join(dir, "tsconfig.json"))
+				b.trackConfig(filepath.Join(dir, "jsconfig.json"))
 			}
 			if inside && !module {
 				b.inputs.dir(dir, jsNames)
@@ -173,6 +174,39 @@ func (b *nodeBundle) trackInputs(meta metafile) {
 		}
 	}
 }
+
+var extendsSetting = regexp.MustCompile(`"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")`)
+
+// trackConfig records a tsconfig.json and those it extends. The file may hold
+// comments, so it is searched rather than parsed.
+func (b *nodeBundle) trackConfig(file string) {
+	if _, seen := b.inputs.files[file]; seen || b.inputs.none[file] {
+		return
+	}
+	b.inputs.maybe(file)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	for _, m := range extendsSetting.FindAllStringSubmatch(string(data), -1) {
+		for _, quoted := range quotedText.FindAllString(m[1], -1) {
+			base := strings.Trim(quoted, `"`)
+			if strings.HasPrefix(base, ".") || filepath.IsAbs(base) {
+				base = absolute(filepath.Dir(file), base)
+			} else if dir := findModule(filepath.Dir(file), moduleName(base)); dir != "" {
+				base = filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(base, moduleName(base))))
+			}
+			if info, err := os.Stat(base); err == nil && info.IsDir() {
+				base = filepath.Join(base, "tsconfig.json")
+			} else if filepath.Ext(base) != ".json" {
+				base += ".json"
+			}
+			b.trackConfig(base)
+		}
+	}
+}
+
+var quotedText = regexp.MustCompile(`"[^"]*"`)
 
 // findModule returns the folder of a module as Node would find it from dir, or "".
 func findModule(dir, module string) string {

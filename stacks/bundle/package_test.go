@@ -2,6 +2,8 @@ package bundle_test
 
 import (
 	"archive/zip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,5 +61,39 @@ func TestIncludeAndExclude(t *testing.T) {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestLinksInsideTheProjectAreFollowed(t *testing.T) {
+	dir := project(t, "-- data/a.txt --\nhello\n-- server --\n#!/bin/sh\n")
+	for link, to := range map[string]string{"data/b.txt": "a.txt", "data/around": "..", "more": "data"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := graph.Function{Name: "api", Runtime: graph.Runtime{Language: "custom"}, Command: []string{"./server"}, Package: graph.Package{Include: []string{"more/**"}}}
+	r := mustBuild(t, service(dir, f), t.TempDir())["api"]
+	if diff := cmp.Diff([]string{"more/a.txt", "more/b.txt"}, contents(t, r.Artifact.Path)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// A custom program only has to serve HTTP on the address it is given.
+func TestCustomProgramsAreStartedAsTheyAre(t *testing.T) {
+	requireTool(t, "node")
+	dir := project(t, `
+-- run.sh --
+#!/bin/sh
+exec node server.js "$1"
+-- server.js --
+require('http').createServer((q, s) => s.end(process.argv[2])).listen(process.env.ANYFAAS_LISTENER.slice(5))
+`)
+	if err := os.Chmod(filepath.Join(dir, "run.sh"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f := graph.Function{Name: "api", Runtime: graph.Runtime{Language: "custom"}, Command: []string{"./run.sh", "an argument"}, Package: graph.Package{Include: []string{"run.sh", "*.js"}}}
+	w := start(t, mustBuild(t, service(dir, f), t.TempDir())["api"].Artifact)
+	if got := w.call("GET", "/", ""); got.body != "an argument" {
+		t.Errorf("answer is %d %q", got.status, got.body)
 	}
 }
