@@ -157,6 +157,7 @@ func TestHostileFiles(t *testing.T) {
 		{"deep defaults of a variable", small + "tags: { a: '" + many(60, "${env.A:-") + many(60, "}") + "' }\n"},
 		{"deeper defaults of a variable", small + "tags: { a: '" + many(5_000, "${env.A:-") + many(5_000, "}") + "' }\n"},
 		{"nesting in blocks", small + "tags:\n" + many(9_000, "- ")},
+		{"a long text for every function", small + "defaults: { runtime: go, env: { A: '${stage}" + many(200_000, "x") + "' } }\nfunctions:\n" + numbered(2_000, func(i string) string { return "  f" + i + ": {}\n" })},
 		{"many duplicate keys", small + many(20_000, "a: 1\n")},
 		{"a long line of quotes", small + "tags: { a: \"" + many(1_000_000, "x") + "\" }\n"},
 		{"many anchors and merges", small + "tags: &a0 { a: 1 }\n" + numbered(200, func(i string) string { return "x" + i + ": { <<: [" + many(200, "*a0,") + "] }\n" })},

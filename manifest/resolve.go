@@ -36,8 +36,11 @@ func (r *resolver) resolve(n *node, chain []diag.Pos) *node {
 		r.cycle(n)
 		return nil
 	}
-	if r.budget--; r.budget < 0 && len(chain) > 0 {
-		r.spent(chain[len(chain)-1])
+	if len(chain) > 0 {
+		r.budget--
+	}
+	if r.budget < 0 {
+		r.spent(n, chain)
 		return nil
 	}
 	if r.depth > 4*maxDepth {
@@ -105,11 +108,18 @@ func (r *resolver) isOpen(n *node) bool {
 	return false
 }
 
-func (r *resolver) spent(pos diag.Pos) {
-	if !r.full {
-		r.full = true
-		r.diags.Errorf(pos, "too-large", "variables and includes unfold to more than %d values", maxExpansion)
+// spent reports once that the budget is spent: where the outermost include
+// stands, or at n when it was spent on text.
+func (r *resolver) spent(n *node, chain []diag.Pos) {
+	if r.full {
+		return
 	}
+	r.full = true
+	pos := n.pos
+	if len(chain) > 0 {
+		pos = chain[len(chain)-1]
+	}
+	r.diags.Errorf(pos, "too-large", "variables and includes unfold to more than %d values", maxExpansion)
 }
 
 // cycle reports that resolving n needs n.

@@ -110,9 +110,11 @@ func (p *pattern) compile() {
 }
 
 func choice(options ...string) *shape { return &shape{kind: textShape, options: options} }
+
 func literal(value string) *shape {
 	return &shape{kind: textShape, options: []string{value}, literal: true}
 }
+
 func scalar() *shape                 { return &shape{kind: scalarShape} }
 func integer(low, high int64) *shape { return &shape{kind: integerShape, min: low, max: high} }
 func boolean() *shape                { return &shape{kind: booleanShape} }
@@ -120,6 +122,7 @@ func memory() *shape                 { return &shape{kind: memoryShape} }
 func duration() *shape               { return &shape{kind: durationShape} }
 func anything() *shape               { return &shape{kind: anyShape} }
 
+// orText lets a short text stand for the object; see shape.expand.
 func (s *shape) orText(short *shape, expand func(*node) *node) *shape {
 	s.short, s.expand = short, expand
 	return s
