@@ -175,7 +175,37 @@ func (b *Broker) Apply(ctx context.Context, stack string, kind api.Kind, name st
 	b.mu.Lock()
 	b.resources[key], b.specs[key] = r, spec
 	b.mu.Unlock()
+	if !found {
+		if err := b.reconnect(ctx, key); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+	}
 	return out, nil
+}
+
+// consumers are the triggers that hold on to a resource of a kind.
+var consumers = map[api.Kind]api.Kind{
+	api.KindQueue:  api.KindQueueConsumer,
+	api.KindStream: api.KindStreamReader,
+	api.KindTable:  api.KindTableReader,
+	api.KindBucket: api.KindNotification,
+}
+
+// reconnect applies triggers again that outlived what they consume: it was
+// replaced by a new one of the same name.
+func (b *Broker) reconnect(ctx context.Context, made resourceKey) error {
+	var errs []error
+	for _, k := range b.keys(func(k resourceKey) bool { return k.stack == made.stack && k.kind == consumers[made.kind] }) {
+		var spec map[string]any
+		field := strings.TrimSuffix(string(made.kind), "s")
+		if json.Unmarshal(b.specs[k], &spec) != nil || spec[field] != made.name {
+			continue
+		}
+		r, _ := b.lookup(k)
+		_, err := r.apply(ctx, b.specs[k])
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Remove ends a resource and deletes its data, unless its spec says retain:

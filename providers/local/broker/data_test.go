@@ -238,3 +238,36 @@ func TestEventsForCallingByHand(t *testing.T) {
 		}
 	}
 }
+
+func TestTriggersFollowAResourceThatIsReplaced(t *testing.T) {
+	f := open(t)
+	apply := func() (queue, stream, table, bucket string) {
+		queue = f.apply(api.KindQueue, "x", api.QueueSpec{FIFO: true})["url"].(string)
+		stream = f.apply(api.KindStream, "x", api.StreamSpec{})["url"].(string)
+		table = f.apply(api.KindTable, "x", api.TableSpec{Key: api.Attribute{Name: "id", Type: "string"}})["url"].(string)
+		bucket = f.apply(api.KindBucket, "x", api.BucketSpec{})["url"].(string)
+		return queue, stream, table, bucket
+	}
+	queue, stream, table, bucket := apply()
+	f.apply(api.KindQueueConsumer, "t", api.QueueConsumerSpec{Function: "queue", Queue: "x", Batch: 1})
+	f.apply(api.KindStreamReader, "t", api.StreamReaderSpec{Function: "stream", Stream: "x", Batch: 1})
+	f.apply(api.KindTableReader, "t", api.TableReaderSpec{Function: "table", Table: "x", Batch: 1})
+	f.apply(api.KindNotification, "t", api.NotificationSpec{Function: "bucket", Bucket: "x", Events: []string{"created"}})
+	for round := 1; round <= 3; round++ {
+		post(t, queue, "x")
+		post(t, stream, "x")
+		do(t, "PUT", table+"/k", "{}")
+		do(t, "PUT", bucket+"/k", "x")
+		for _, function := range []string{"queue", "stream", "table", "bucket"} {
+			eventually(t, func() string {
+				return wantCount("events of "+function, len(f.caller.events(function)), round)
+			})
+		}
+		for kind := range consumers {
+			if err := f.Remove(t.Context(), "shop-dev", kind, "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply()
+	}
+}

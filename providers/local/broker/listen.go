@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // The ports tried lie below those that systems hand out to outgoing
@@ -46,7 +45,7 @@ func (b *Broker) listenKept(ctx context.Context, name string, first int) (net.Li
 			port = 0 // any free one
 		}
 		l, err := listen(port)
-		if errors.Is(err, syscall.EADDRINUSE) && port != 0 {
+		if err != nil && port != 0 {
 			continue
 		}
 		if err != nil {

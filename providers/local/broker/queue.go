@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	defaultVisibility = 30 * time.Second
-	defaultRetention  = 4 * 24 * time.Hour
-	dedupWindow       = 5 * time.Minute
-	maxGroup          = 128 // bytes
+	defaultVisibility  = 30 * time.Second
+	shortestVisibility = 100 * time.Millisecond
+	defaultRetention   = 4 * 24 * time.Hour
+	dedupWindow        = 5 * time.Minute
+	maxGroup           = 128 // bytes
 
 	// A message with these headers is kept until a time, then moved to a
 	// subject.
@@ -78,6 +79,7 @@ func (q *queue) apply(ctx context.Context, raw json.RawMessage) (api.Outputs, er
 	if spec.Visibility <= 0 {
 		spec.Visibility = api.Duration(defaultVisibility)
 	}
+	spec.Visibility = max(spec.Visibility, api.Duration(shortestVisibility))
 	if spec.Retention <= 0 {
 		spec.Retention = api.Duration(defaultRetention)
 	}

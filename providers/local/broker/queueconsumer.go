@@ -19,6 +19,7 @@ type queueConsumer struct {
 	b        *Broker
 	key      resourceKey
 	spec     api.QueueConsumerSpec
+	queue    *queue
 	delivery *delivery
 }
 
@@ -31,7 +32,7 @@ func (c *queueConsumer) apply(ctx context.Context, raw json.RawMessage) (api.Out
 	if err != nil {
 		return nil, err
 	}
-	if c.delivery != nil && (spec.Queue != c.spec.Queue || spec.Function != c.spec.Function) {
+	if c.delivery != nil && (q != c.queue || spec.Function != c.spec.Function) {
 		c.delivery.stop()
 		c.delivery = nil
 	}
@@ -43,7 +44,7 @@ func (c *queueConsumer) apply(ctx context.Context, raw json.RawMessage) (api.Out
 	if !started {
 		c.delivery.start()
 	}
-	c.spec = spec
+	c.spec, c.queue = spec, q
 	return c.b.outputs(c.key), nil
 }
 

@@ -218,6 +218,7 @@ type streamReader struct {
 	b      *Broker
 	key    resourceKey
 	spec   api.StreamReaderSpec
+	stream *stream
 	reader *reader
 }
 
@@ -231,14 +232,15 @@ func (r *streamReader) apply(ctx context.Context, raw json.RawMessage) (api.Outp
 	default:
 		return nil, fmt.Errorf("from is latest or earliest, not %q", spec.From)
 	}
-	if _, err := find[*stream](r.b, r.key.stack, api.KindStream, spec.Stream); err != nil {
+	s, err := find[*stream](r.b, r.key.stack, api.KindStream, spec.Stream)
+	if err != nil {
 		return nil, err
 	}
-	if r.reader != nil && r.spec == spec {
+	if r.reader != nil && r.spec == spec && r.stream == s {
 		return r.b.outputs(r.key), nil
 	}
 	moved := r.reader != nil && r.spec.Stream != spec.Stream
-	r.spec = spec
+	r.spec, r.stream = spec, s
 	if moved {
 		r.reader.stop()
 		if err := r.b.forgetPositions(r.key); err != nil {
@@ -253,16 +255,12 @@ func (r *streamReader) restart(ctx context.Context) error {
 	if r.reader != nil {
 		r.reader.stop()
 	}
-	s, err := find[*stream](r.b, r.key.stack, api.KindStream, r.spec.Stream)
-	if err != nil {
-		return err
-	}
-	shards, err := s.shardsInUse(ctx)
+	shards, err := r.stream.shardsInUse(ctx)
 	if err != nil {
 		return err
 	}
 	r.reader = &reader{
-		b: r.b, key: r.key, function: r.spec.Function, log: s, shards: shards,
+		b: r.b, key: r.key, function: r.spec.Function, log: r.stream, shards: shards,
 		batch: max(r.spec.Batch, 1), earliest: r.spec.From == "earliest",
 	}
 	return r.reader.start(ctx)
