@@ -24,7 +24,8 @@ func (e *LockedError) Error() string {
 }
 
 // A DataLossError lists stateful resources an operation would delete or replace,
-// by URN when it comes from an Engine and by Label when it comes from a Stack.
+// as "name (type)" when it comes from an Engine and by Label when it comes from a
+// Stack.
 type DataLossError struct{ Resources []string }
 
 func (e *DataLossError) Error() string {

@@ -14,10 +14,7 @@ type serial struct {
 }
 
 func newSerial(s event.Sink) event.Sink {
-	switch s := s.(type) {
-	case *serial, *operation:
-		return s
-	case nil:
+	if s == nil {
 		return event.Discard
 	}
 	return &serial{sink: s}

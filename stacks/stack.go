@@ -80,19 +80,23 @@ func Check(g *graph.Graph, p providers.Provider) diag.List {
 // Build packages functions, nil for all, and tells sink. Diagnostics hold
 // warnings too; with errors among them there are no artifacts.
 func (s *Stack) Build(ctx context.Context, functions []string, sink event.Sink) (providers.Artifacts, diag.List, error) {
+	arts, list, err := s.build(ctx, functions, newSerial(sink))
+	return arts, list, s.wrap("package", err)
+}
+
+func (s *Stack) build(ctx context.Context, functions []string, sink event.Sink) (providers.Artifacts, diag.List, error) {
 	if s.c.Graph == nil {
-		return nil, nil, s.wrap("package", ErrNoManifest)
+		return nil, nil, ErrNoManifest
 	}
 	if s.artifacts != nil {
 		return s.artifacts, s.findings, nil
 	}
-	out := newSerial(sink)
-	arts, list, err := s.c.Build(ctx, s.c.Graph, functions, func(b event.Building) { out.Event(b) })
+	arts, list, err := s.c.Build(ctx, s.c.Graph, functions, func(b event.Building) { sink.Event(b) })
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, list, s.wrap("package", ErrInterrupted)
+		return nil, list, ErrInterrupted
 	case err != nil:
-		return nil, list, s.wrap("package", err)
+		return nil, list, err
 	case list.HasErrors():
 		return nil, list, nil
 	}
@@ -200,9 +204,9 @@ func (s *Stack) program(ctx context.Context, sink event.Sink) (Program, []string
 	if list := s.Check(); list.HasErrors() {
 		return Program{}, nil, &InvalidError{list}
 	}
-	arts, list, err := s.Build(ctx, nil, sink)
+	arts, list, err := s.build(ctx, nil, sink)
 	if err != nil {
-		return Program{}, nil, errors.Unwrap(err)
+		return Program{}, nil, err
 	}
 	if list.HasErrors() {
 		return Program{}, nil, &InvalidError{list}
@@ -385,10 +389,13 @@ func (s *Stack) wrap(operation string, err error) error {
 // labelled names the resources of e in the manifest's words.
 func (s *Stack) labelled(e *DataLossError) *DataLossError {
 	out := &DataLossError{Resources: slices.Clone(e.Resources)}
+	d, _ := s.c.Provider.(providers.Describer)
 	for i, r := range out.Resources {
-		if u := resource.URN(r); u.IsValid() {
-			out.Resources[i] = Label(event.Resource{URN: r, Type: string(u.Type()), Name: u.Name(), Function: s.Owner(r)})
+		name, typ, ok := strings.Cut(strings.TrimSuffix(r, ")"), " (")
+		if !ok || d == nil {
+			continue
 		}
+		out.Resources[i] = Label(event.Resource{Type: typ, Name: name, Function: d.OwnerOf(typ, name)})
 	}
 	return out
 }

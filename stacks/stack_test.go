@@ -204,7 +204,7 @@ func TestErrorsNameTheOperationAndTheStack(t *testing.T) {
 }
 
 func TestALossOfDataIsToldInTheManifestsWords(t *testing.T) {
-	f := &fake{err: &DataLossError{Resources: []string{"urn:pulumi:dev-toy::shop::toy:index:Queue::jobs", "as it is"}}}
+	f := &fake{err: &DataLossError{Resources: []string{"jobs (toy:index:Queue)", "as it is"}}}
 	_, err := f.open().Deploy(t.Context(), DeployOptions{}, nil)
 	e, _ := errors.AsType[*DataLossError](err)
 	if d := cmp.Diff(&DataLossError{Resources: []string{"queue jobs", "as it is"}}, e); d != "" {

@@ -128,6 +128,10 @@ type testProvider struct{ local.Provider }
 
 func (testProvider) Resources(providers.HostOptions) providers.ResourceServer { return nil }
 
+func (testProvider) Revive(context.Context, providers.HostOptions, []string) ([]string, error) {
+	return nil, nil
+}
+
 func (testProvider) Invoke(_ context.Context, t providers.Target, function string, p providers.Payload) (providers.Reply, error) {
 	r := providers.Reply{
 		RequestID: "r1", Duration: 1234 * time.Microsecond, Cold: true, Status: 200,
@@ -260,7 +264,7 @@ func (e *fakeEngine) Up(ctx context.Context, id stacks.ID, p stacks.Program, o s
 	var lost []string
 	for _, c := range r.Changes {
 		if c.DataLoss {
-			lost = append(lost, c.URN)
+			lost = append(lost, c.Name+" ("+c.Type+")")
 		}
 	}
 	if len(lost) > 0 && !o.AllowDataLoss {
