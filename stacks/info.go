@@ -116,10 +116,7 @@ func (s *Stack) Logs(ctx context.Context, function string, o providers.LogOption
 
 // known returns where function is deployed, or an *UnknownFunctionError.
 func (s *Stack) known(ctx context.Context, function string) (providers.Target, error) {
-	st, err := s.c.Engine.State(ctx, s.c.ID)
-	if err == nil && st == nil {
-		err = ErrNotDeployed
-	}
+	st, err := s.state(ctx)
 	if err != nil {
 		return providers.Target{}, err
 	}

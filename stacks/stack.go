@@ -175,11 +175,7 @@ func (s *Stack) Deploy(ctx context.Context, o DeployOptions, sink event.Sink) (R
 // what the manifest retained. It needs neither a valid manifest nor the
 // functions' sources. A stack that does not exist is ErrNotDeployed.
 func (s *Stack) Remove(ctx context.Context, sink event.Sink) (Result, error) {
-	st, err := s.c.Engine.State(ctx, s.c.ID)
-	if err == nil && st == nil {
-		err = ErrNotDeployed
-	}
-	if err != nil {
+	if _, err := s.state(ctx); err != nil {
 		return Result{}, s.wrap("remove", err)
 	}
 	op := s.begin(ctx, sink)
@@ -323,11 +319,21 @@ func (s *Stack) functions() []string {
 
 // State returns what is recorded, or ErrNotDeployed.
 func (s *Stack) State(ctx context.Context) (*State, error) {
-	st, err := s.c.Engine.State(ctx, s.c.ID)
-	if err == nil && st == nil {
-		err = ErrNotDeployed
-	}
+	st, err := s.state(ctx)
 	return st, s.wrap("read", err)
+}
+
+// state returns what is recorded. A stack that was removed keeps its history but
+// is not deployed.
+func (s *Stack) state(ctx context.Context) (*State, error) {
+	st, err := s.c.Engine.State(ctx, s.c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if st == nil || len(st.Resources) == 0 && len(st.Pending) == 0 {
+		return nil, ErrNotDeployed
+	}
+	return st, nil
 }
 
 // History returns the past operations, newest first.

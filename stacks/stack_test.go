@@ -262,7 +262,7 @@ func TestOneFunctionIsDeployedWithWhatItNeedsNew(t *testing.T) {
 }
 
 func TestRemoveNeedsTheRecordedStateAlone(t *testing.T) {
-	f := &fake{state: &State{}}
+	f := &fake{state: &State{Pending: []string{"urn"}}}
 	s := f.openGraph(nil)
 	if _, err := s.Remove(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -274,9 +274,11 @@ func TestRemoveNeedsTheRecordedStateAlone(t *testing.T) {
 	_, err := s.Deploy(t.Context(), DeployOptions{}, nil)
 	wantError(t, err, "deploy shop/dev (toy): there is no valid manifest")
 
-	f.state = nil
-	_, err = s.Remove(t.Context(), nil)
-	wantError(t, err, "remove shop/dev (toy): the stack is not deployed")
+	for _, gone := range []*State{nil, {}} { // never deployed, removed
+		f.state = gone
+		_, err = s.Remove(t.Context(), nil)
+		wantError(t, err, "remove shop/dev (toy): the stack is not deployed")
+	}
 }
 
 func TestStoppingIsToldAtOnceAndOnce(t *testing.T) {
