@@ -40,7 +40,11 @@ func BenchmarkFront(b *testing.B) {
 	if err := os.WriteFile(script, []byte(nodeHello), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	h.function("node", func(f *api.FunctionSpec) { f.PerInstance = 100; f.Command = []string{"node", script}; f.Runtime = "node22" })
+	h.function("node", func(f *api.FunctionSpec) {
+		f.PerInstance = 100
+		f.Command = []string{"node", script}
+		f.Runtime = "node22"
+	})
 	h.route("GET", "/node", "node", nil)
 	addr := strings.TrimPrefix(h.url, "http://")
 	for _, path := range []string{"/hello", "/node"} {

@@ -62,6 +62,7 @@ type function struct {
 	calls   atomic.Int64
 	errors  atomic.Int64
 	timeout atomic.Int64 // of a call; time.Duration
+	tracing atomic.Bool  // calls carry a traceparent
 
 	mu       sync.Mutex // guards what follows
 	spec     api.FunctionSpec
@@ -108,6 +109,7 @@ func (f *function) apply(spec api.FunctionSpec) error {
 	old := f.spec
 	f.spec = spec
 	f.timeout.Store(int64(spec.Timeout))
+	f.tracing.Store(spec.Tracing)
 	f.journal.retention.Store(int64(spec.LogRetention))
 	if f.program == nil || !sameProgram(old, spec) {
 		f.program = &program{
@@ -276,7 +278,7 @@ func (f *function) dispatch() {
 			next := f.pending[0]
 			f.pending = f.pending[1:]
 			w.load++
-			next.granted <- grant{worker: w, cold: true}
+			next.granted <- grant{worker: w, cold: w.fresh}
 		}
 		if f.full() {
 			break
@@ -358,7 +360,9 @@ func (f *function) run(ctx context.Context, w *worker) {
 	case err == nil && !w.retired:
 		w.ready, w.idle = true, time.Now()
 		f.failures = 0
+		w.fresh = true // those who get it now have waited for its start
 		f.dispatch()
+		w.fresh = false
 	case err == nil:
 		w.ready = true
 		f.end(w)

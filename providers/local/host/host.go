@@ -25,6 +25,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,7 @@ const DefaultIdle = 5 * time.Minute
 
 // Times of a host's life.
 const (
+	lockTimeout = 20 * time.Second       // for an earlier host to end
 	lonelyGrace = 500 * time.Millisecond // from the end of the last stack to the end of the host
 	emptyGrace  = 2 * time.Minute        // for the first resource after a start
 	retryPause  = 2 * time.Second        // between attempts to bring a resource back, and looks at the socket
@@ -66,7 +68,8 @@ type Options struct {
 
 	Log io.Writer // of the host's own messages; nil is standard error
 
-	ready func() // called once the socket answers
+	ready       func()        // called once the socket answers
+	lockTimeout time.Duration // for an earlier host to end; 0 means lockTimeout
 }
 
 // A host is a running host.
@@ -121,7 +124,7 @@ func run(ctx context.Context, o Options) error {
 		return err
 	}
 	lock := flock.New(l.hostLock, flock.SetPermissions(0o600))
-	lockCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	lockCtx, cancel := context.WithTimeout(ctx, cmp.Or(o.lockTimeout, lockTimeout))
 	locked, err := lock.TryLockContext(lockCtx, 20*time.Millisecond)
 	cancel()
 	if !locked {

@@ -65,6 +65,7 @@ func (f *function) deliver(ctx context.Context, id string, c broker.Call) (answe
 	var extra bytes.Buffer
 	e.hostLines(&extra)
 	extra.WriteString(api.HeaderKind + ": event\r\n" + contentEvents)
+	e.trace(&extra, first.TraceParent)
 	if c.Ordered {
 		extra.WriteString(api.HeaderOrdered + ": true\r\n")
 	}
@@ -176,6 +177,7 @@ func (f *function) invokePlain(ctx context.Context, id string, data json.RawMess
 	var extra bytes.Buffer
 	e.hostLines(&extra)
 	extra.WriteString(api.HeaderKind + ": invoke\r\n" + contentEvent)
+	e.trace(&extra, "")
 	out, fail := e.exchange(ctx, post(body, extra.Bytes()), nil)
 	if fail != nil {
 		return answer{}, fail

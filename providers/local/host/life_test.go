@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
@@ -118,7 +119,7 @@ func TestAHostThatIsKilledComesBackByItself(t *testing.T) {
 	worker := h.functionStatus("api").PIDs[0]
 	for range 3 {
 		pid := h.status().PID
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		if err := killProcess(pid); err != nil {
 			t.Fatal(err)
 		}
 		c := NewClient(h.home) // this one starts no host
@@ -147,7 +148,7 @@ func TestTheNextCommandStartsAHostWhoseSupervisorIsGoneToo(t *testing.T) {
 	queue := h.deployed()
 	before, st := h.state(), h.status()
 	for _, pid := range []int{st.Supervisor, st.PID} {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		if err := killProcess(pid); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -543,4 +544,55 @@ func TestAHostWhoseHomeIsDeletedEnds(t *testing.T) {
 		filepath.Walk(home, func(p string, _ os.FileInfo, _ error) error { t.Error("the host has put there again:", p); return nil })
 		os.RemoveAll(home)
 	}
+}
+
+func killProcess(pid int) error {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}
+
+// TestAHostThatEndsLeavesNothingInItsProcess runs the host in this process.
+func TestAHostThatEndsLeavesNothingInItsProcess(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	home, err := os.MkdirTemp("", "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+	ready := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(t.Context(), Options{Home: home, Version: "test", Log: io.Discard, ready: func() { close(ready) }})
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	c := NewClient(home)
+	h := &testHost{Client: c, t: t, home: home}
+	if err := Run(t.Context(), Options{Home: home, Log: io.Discard, lockTimeout: 50 * time.Millisecond}); !errors.Is(err, ErrRunning) {
+		t.Errorf("a second host: got %v, want %v", err, ErrRunning)
+	}
+	h.deployed()
+	h.put(api.KindQueueConsumer, "api.jobs", api.QueueConsumerSpec{Function: "api", Queue: "jobs", Batch: 1})
+	for _, path := range []string{"/hello", "/crash", "/cut", "/print/x"} {
+		h.get(path)
+	}
+	if _, err := h.Invoke(t.Context(), testStack, "api", api.InvokeRequest{}); err != nil {
+		t.Error(err)
+	}
+	h.logHas("api", "request 200 queue.message.v1 from /queues/jobs")
+	if err := h.DeleteStack(t.Context(), testStack); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the host ended with %v", err)
+	}
+	c.Close()
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, before)
 }

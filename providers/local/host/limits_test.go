@@ -76,6 +76,31 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 	h.logHas("api", "request 429 GET /hello: Too Many Requests")
 }
 
+func TestOnlyCallsThatWaitedForAStartAreCold(t *testing.T) {
+	h := startHost(t)
+	h.api(func(f *api.FunctionSpec) { f.Tracing = true })
+	h.put(api.KindFunction, "one", h.spec("one", func(f *api.FunctionSpec) { f.MaxConcurrency = 1 }))
+	var events sync.WaitGroup
+	for range 3 { // wait in turn for the one worker
+		events.Go(func() {
+			h.Invoke(t.Context(), testStack, "one", api.InvokeRequest{Trigger: "schedule"})
+		})
+	}
+	events.Wait()
+	cold := 0
+	for _, l := range h.lines("one", 3) {
+		if l.Cold {
+			cold++
+		}
+	}
+	if cold != 1 {
+		t.Errorf("%d of 3 calls of one worker are cold", cold)
+	}
+	if got := h.get("/raw"); !regexp.MustCompile(`\nTraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\n`).MatchString(got) {
+		t.Errorf("the call carries no trace:\n%s", got)
+	}
+}
+
 func TestExecutionsShareAWorkerUpToPerInstance(t *testing.T) {
 	h := startHost(t)
 	h.api(func(f *api.FunctionSpec) { f.PerInstance = 3 })

@@ -25,9 +25,8 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); ret
 
 // An arrival is an HTTP request that has found its function.
 type arrival struct {
-	id      string
-	params  map[string]string
-	tracing bool
+	id     string
+	params map[string]string
 }
 
 // serveHTTP passes a client's request to a worker and the answer back.
@@ -101,9 +100,7 @@ func (e *execution) httpLines(b *bytes.Buffer, r *http.Request, a arrival) {
 	b.WriteString("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
 	b.WriteString(r.Host)
 	b.WriteString("\r\n")
-	if a.tracing && r.Header.Get("Traceparent") == "" {
-		b.WriteString("Traceparent: " + newTraceparent() + "\r\n")
-	}
+	e.trace(b, r.Header.Get("Traceparent"))
 }
 
 func clientIP(addr string) string {

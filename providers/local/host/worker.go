@@ -56,6 +56,7 @@ type worker struct {
 
 	// Guarded by the mutex of the function.
 	ready   bool
+	fresh   bool // its first calls are being handed out
 	retired bool
 	load    int
 	idle    time.Time // since when load is 0
