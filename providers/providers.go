@@ -1,6 +1,22 @@
 // Package providers is the contract between anyfaas and a cloud: a name, a table
 // of what it supports, a check of its limits, and a pure translation of a graph
 // into a Pulumi program. It knows no cloud and no engine.
+//
+// # A new provider
+//
+// A provider is a package below this folder with a type that implements
+// [Provider], listed in providers/all and named in the manifest's language. Its
+// first test is providertest.Run, which tells what is missing, in this order:
+//
+//  1. Name, and Features made with [NewFeatures]: an entry for every setting.
+//  2. Program, one file per thing (function.go, queue.go …): resources named as
+//     the manifest names them, a trigger "<function>.<kind>…", so that
+//     [Describer] can tell whose they are; secrets through pulumi.ToSecret;
+//     [ConnectionVariable] for what a function uses; the stack outputs "url",
+//     "<function>.url" (see [BasePath]) and "<group>.<name>.url".
+//  3. Check, for limits that depend on values rather than on a setting alone.
+//  4. What it can do beyond that, each an interface of its own: [Host],
+//     [LogReader], [Invoker], [Reviver].
 package providers
 
 import (
