@@ -30,10 +30,10 @@ type inputFile struct {
 }
 
 type inputDir struct {
-	Path   string   `json:"path"`
-	Filter filter   `json:"filter"`
-	MTime  int64    `json:"mtime"`
-	Names  []string `json:"names"` // sorted, those the filter lets through
+	Path   string `json:"path"`
+	Filter filter `json:"filter"`
+	MTime  int64  `json:"mtime"`
+	Names  string `json:"names"` // sorted, those the filter lets through, with slashes between: one text is read faster than a list
 }
 
 // A filter names the entries of a folder that matter to a language.
@@ -63,19 +63,19 @@ func (f filter) passes(e fs.DirEntry) bool {
 	return !strings.HasPrefix(name, ".") && name != "__pycache__"
 }
 
-// list returns the names in dir that pass, sorted.
-func (f filter) list(dir string) ([]string, error) {
+// list returns the names in dir that pass, sorted, with slashes between.
+func (f filter) list(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	names := []string{}
+	var names []string
 	for _, e := range entries {
 		if f.passes(e) {
 			names = append(names, e.Name())
 		}
 	}
-	return names, nil
+	return strings.Join(names, "/"), nil
 }
 
 // An inputSet collects inputs by absolute path.
@@ -201,14 +201,18 @@ func (in *inputs) changed(root string, taken time.Time) (why string, touched boo
 }
 
 // difference names one entry that was added to or removed from a folder.
-func difference(dir string, old, now []string) string {
+func difference(dir, before, after string) string {
+	if before == after {
+		return ""
+	}
+	old, now := strings.Split(before, "/"), strings.Split(after, "/")
 	for _, name := range now {
-		if !slices.Contains(old, name) {
+		if name != "" && !slices.Contains(old, name) {
 			return filepath.ToSlash(filepath.Join(dir, name)) + " was added"
 		}
 	}
 	for _, name := range old {
-		if !slices.Contains(now, name) {
+		if name != "" && !slices.Contains(now, name) {
 			return filepath.ToSlash(filepath.Join(dir, name)) + " is gone"
 		}
 	}

@@ -66,6 +66,17 @@ type probe struct {
 type toolbox struct {
 	mu    sync.Mutex
 	found map[string]*probed
+	paths sync.Map // name of a program → its paths
+}
+
+// which is environment.which, looked up once per Build.
+func (b *builder) which(name string) []string {
+	if paths, ok := b.tools.paths.Load(name); ok {
+		return paths.([]string)
+	}
+	paths := b.env.which(name)
+	b.tools.paths.Store(name, paths)
+	return paths
 }
 
 type probed struct {
@@ -183,7 +194,7 @@ func (j *job) interpreter(ctx context.Context, n need) (tool, error) {
 	var newest tool
 	var broken error
 	for _, name := range n.names {
-		for _, path := range j.env.which(name) {
+		for _, path := range j.which(name) {
 			t, err := j.tool(ctx, path, n.probe)
 			if ctx.Err() != nil {
 				return tool{}, context.Cause(ctx)
