@@ -17,6 +17,10 @@ const maxLine = 64 << 10
 // counted to it: what a worker printed before it answered may be read after.
 const attributionGrace = 20 * time.Millisecond
 
+// mixedGrace is how long after the end of a call that ran beside others a plain
+// line is counted to nobody.
+const mixedGrace = 100 * time.Millisecond
+
 // running knows the calls that a worker has at the moment, to tell to which of
 // them a plain line belongs.
 type running struct {
@@ -24,6 +28,7 @@ type running struct {
 	ids   []string
 	last  string // the call that ended last, when no other began since
 	ended time.Time
+	mixed time.Time // until then a line may be of a call that ran beside others
 }
 
 func (r *running) begin(id string) {
@@ -44,6 +49,8 @@ func (r *running) end(id string, at time.Time) {
 	}
 	if len(r.ids) == 0 {
 		r.last, r.ended = id, at
+	} else {
+		r.mixed = at.Add(mixedGrace)
 	}
 	r.mu.Unlock()
 }
@@ -54,6 +61,7 @@ func (r *running) attribute(now time.Time) (string, time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case now.Before(r.mixed):
 	case len(r.ids) == 1:
 		return r.ids[0], now
 	case len(r.ids) == 0 && r.last != "" && now.Sub(r.ended) < attributionGrace:
