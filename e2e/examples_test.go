@@ -152,8 +152,13 @@ func TestExampleChatbot(t *testing.T) {
 	t.Run("the secret is shown nowhere", func(t *testing.T) {
 		w := w.in(t)
 		for _, args := range [][]string{
-			{"info", "--verbose"}, {"info", "-o", "json"}, {"preview", "--verbose"}, {"stack", "export"},
-			{"local", "status", "-o", "json"}, {"secrets", "list"}, {"logs", "webhook"},
+			{"info", "--verbose"},
+			{"info", "-o", "json"},
+			{"preview", "--verbose"},
+			{"stack", "export"},
+			{"local", "status", "-o", "json"},
+			{"secrets", "list"},
+			{"logs", "webhook"},
 		} {
 			if r := w.must(0, args...); strings.Contains(r.stdout+r.stderr, "s3cret") {
 				t.Errorf("anyfaas %s shows it:\n%s%s", strings.Join(args, " "), r.stdout, r.stderr)
