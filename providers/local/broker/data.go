@@ -132,7 +132,7 @@ func (d *dataServer) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeError(w, http.StatusBadRequest, "bad-request", err.Error())
 	case errors.As(err, new(notFound)):
 		writeError(w, http.StatusNotFound, "not-found", err.Error())
-	case errors.Is(err, errGone):
+	case errors.Is(err, errGone), errors.Is(err, errRemoved):
 		writeError(w, http.StatusGone, "gone", err.Error())
 	case errors.As(err, &method):
 		w.Header().Set("Allow", method.allowed)

@@ -94,7 +94,11 @@ func (t *table) serveList(query url.Values) (int, any, error) {
 	}
 	items, next := []json.RawMessage{}, ""
 	err = db.View(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(tablesBucket).Bucket(t.bucketName()).Cursor()
+		stored, err := nested(tx, tablesBucket, t.bucketName())
+		if err != nil {
+			return err
+		}
+		c := stored.Cursor()
 		var last []byte
 		for k, v := c.Seek(start); bytes.HasPrefix(k, from) && k != nil; k, v = c.Next() {
 			if len(items) == limit {

@@ -117,7 +117,7 @@ func (t *eventTrigger) apply(ctx context.Context, function, subject string, want
 			return err
 		}
 	}
-	consumer, err := store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	_, err = store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable:       t.consumerName(),
 		DeliverPolicy: jetstream.DeliverNewPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -130,7 +130,7 @@ func (t *eventTrigger) apply(ctx context.Context, function, subject string, want
 		return err
 	}
 	t.function, t.subject = function, subject
-	t.delivery = t.b.eventDelivery(t.key.stack, function, puller{consumer, js.Conn()})
+	t.delivery = t.b.eventDelivery(t.key.stack, function, puller{js.Conn(), eventStore(t.key.stack), t.consumerName()})
 	t.delivery.setEvent(eventOf(wants))
 	t.delivery.set(1, defaultConcurrency, 0)
 	t.delivery.start()

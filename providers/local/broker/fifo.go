@@ -278,7 +278,10 @@ func (q *fifoQueue) hold(ctx context.Context, token string) (taken, error) {
 // save keeps the hold of a group, nil for none.
 func (q *fifoQueue) save(token string, h *fifoHold) error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(fifoBucket).Bucket([]byte(q.name))
+		b, err := nested(tx, fifoBucket, []byte(q.name))
+		if err != nil {
+			return err
+		}
 		if h == nil {
 			return b.Delete([]byte(token))
 		}

@@ -2,12 +2,12 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // pullWait is how long one request for messages stays open at the message
@@ -17,84 +17,120 @@ const pullWait = 10 * time.Minute
 // errGone says that a message was settled already or has expired.
 var errGone = errors.New("the message is gone")
 
-// A puller is a source over a durable JetStream consumer.
+// A puller is a source over a durable JetStream consumer. It speaks the pull
+// protocol itself because a request that is given up must not lose a message
+// that is already on its way: the message would stay hidden from all.
 type puller struct {
-	consumer jetstream.Consumer
 	conn     *nats.Conn
+	stream   string
+	consumer string
+}
+
+// A pullRequest asks for messages, as JetStream reads it.
+type pullRequest struct {
+	Batch   int           `json:"batch"`
+	Expires time.Duration `json:"expires,omitempty"`
+	NoWait  bool          `json:"no_wait,omitempty"`
 }
 
 func (p puller) take(ctx context.Context, max int, window time.Duration) ([]taken, error) {
-	got, err := p.fetch(ctx, 1, pullWait)
+	got, err := p.fetch(ctx, pullRequest{Batch: 1, Expires: pullWait})
 	if len(got) == 0 || max == 1 {
 		return got, err
 	}
+	rest := pullRequest{Batch: max - 1, Expires: window}
 	if window <= 0 {
-		more, err := p.ready(max - 1)
-		return append(got, more...), err
+		rest = pullRequest{Batch: max - 1, NoWait: true}
 	}
-	more, err := p.fetch(ctx, max-1, window)
+	more, err := p.fetch(ctx, rest)
 	return append(got, more...), err
 }
 
-// fetch waits until there are max messages, wait is over or ctx has ended, and
-// returns what there is.
-func (p puller) fetch(ctx context.Context, max int, wait time.Duration) ([]taken, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
-	if wait > time.Minute {
-		// Without this there would be one every 5 seconds.
-		opts = append(opts, jetstream.FetchHeartbeat(wait/3))
-	}
-	batch, err := p.consumer.Fetch(max, opts...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, nil
-		}
-		return nil, err
-	}
-	return p.collect(batch)
-}
-
-// ready returns what can be had without waiting.
-func (p puller) ready(max int) ([]taken, error) {
-	batch, err := p.consumer.FetchNoWait(max)
+// fetch returns what a request yields. When ctx ends it returns what has come
+// until then.
+func (p puller) fetch(ctx context.Context, rq pullRequest) ([]taken, error) {
+	body, err := json.Marshal(rq)
 	if err != nil {
 		return nil, err
 	}
-	return p.collect(batch)
-}
-
-func (p puller) collect(batch jetstream.MessageBatch) ([]taken, error) {
+	sub, err := p.conn.SubscribeSync(p.conn.NewInbox())
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe() // of a subscription that may have ended
+	if err := p.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, sub.Subject, body); err != nil {
+		return nil, err
+	}
 	var got []taken
-	for m := range batch.Messages() {
-		info, err := m.Metadata()
+	for len(got) < rq.Batch {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil && ctx.Err() != nil {
+			return p.drain(sub, got)
+		}
 		if err != nil {
 			return got, err
 		}
-		got = append(got, pulled{p.conn, m, info})
+		t, err := p.accept(msg)
+		if t == nil {
+			return got, err
+		}
+		got = append(got, t)
 	}
-	err := batch.Error()
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = nil
+	return got, nil
+}
+
+// drain ends a request and returns also what was on its way.
+func (p puller) drain(sub *nats.Subscription, got []taken) ([]taken, error) {
+	if err := sub.Drain(); err != nil {
+		return got, err
 	}
-	return got, err
+	for {
+		msg, err := sub.NextMsg(time.Second)
+		if err != nil {
+			return got, nil // drained
+		}
+		t, err := p.accept(msg)
+		if err != nil {
+			return got, err
+		}
+		if t != nil {
+			got = append(got, t)
+		}
+	}
+}
+
+// accept returns the message that was delivered, or nil when it says that there
+// is none.
+func (p puller) accept(msg *nats.Msg) (taken, error) {
+	switch status := msg.Header.Get("Status"); status {
+	case "":
+		info, err := msg.Metadata()
+		if err != nil {
+			return nil, err
+		}
+		return pulled{p.conn, msg, info}, nil
+	case "404", "408": // none there, none came
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("message server: %s %s", status, msg.Header.Get("Description"))
+	}
 }
 
 // Pulled is a message taken by a puller.
 type pulled struct {
 	conn *nats.Conn
-	msg  jetstream.Msg
-	info *jetstream.MsgMetadata
+	msg  *nats.Msg
+	info *nats.MsgMetadata
 }
 
-func (p pulled) load() (message, error) { return loadMessage(p.msg.Headers(), p.msg.Data()) }
+func (p pulled) load() (message, error) { return loadMessage(p.msg.Header, p.msg.Data) }
 func (p pulled) sequence() uint64       { return p.info.Sequence.Stream }
 func (p pulled) count() int             { return int(p.info.NumDelivered) }
-func (p pulled) extend() error          { return p.msg.InProgress() }
+func (p pulled) extend() error          { return p.conn.Publish(p.msg.Reply, []byte("+WPI")) }
 
 func (p pulled) done(ctx context.Context) error {
-	return settled(p.msg.DoubleAck(ctx))
+	_, err := p.conn.RequestWithContext(ctx, p.msg.Reply, []byte("+ACK"))
+	return settled(err)
 }
 
 // again waits for the answer of the message server, so that it holds even when
@@ -102,12 +138,12 @@ func (p pulled) done(ctx context.Context) error {
 // plain NAK is not.
 func (p pulled) again(ctx context.Context, after time.Duration) error {
 	nak := fmt.Sprintf(`-NAK {"delay": %d}`, max(after, time.Millisecond).Nanoseconds())
-	_, err := p.conn.RequestWithContext(ctx, p.msg.Reply(), []byte(nak))
+	_, err := p.conn.RequestWithContext(ctx, p.msg.Reply, []byte(nak))
 	return settled(err)
 }
 
 func settled(err error) error {
-	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+	if errors.Is(err, nats.ErrNoResponders) {
 		return errGone
 	}
 	return err

@@ -22,7 +22,8 @@ const (
 	shortestVisibility = 100 * time.Millisecond
 	defaultRetention   = 4 * 24 * time.Hour
 	dedupWindow        = 5 * time.Minute
-	maxGroup           = 128 // bytes
+	maxGroup           = 128      // bytes
+	takers             = "takers" // the consumer that all takers of a queue share
 
 	// A message with these headers is kept until a time, then moved to a
 	// subject.
@@ -135,7 +136,7 @@ func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstrea
 		return openFIFO(ctx, db, store, visibility)
 	}
 	consumer, err := store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable:       "takers",
+		Durable:       takers,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       visibility,
 		MaxDeliver:    -1,
@@ -145,7 +146,7 @@ func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstrea
 	if err != nil {
 		return nil, err
 	}
-	return standardQueue{puller{consumer, js.Conn()}, js, q.storeName()}, nil
+	return standardQueue{puller{js.Conn(), q.storeName(), takers}, js, consumer}, nil
 }
 
 func (q *queue) stop(context.Context) error {
@@ -247,6 +248,12 @@ func (q *queue) take(ctx context.Context, max int, window time.Duration) ([]take
 func (q *queue) receive(ctx context.Context, max int, wait time.Duration) ([]receivedMessage, error) {
 	spec, _, waiting := q.state()
 	got, err := waiting.receive(ctx, max, wait)
+	if ctx.Err() != nil { // who asked has gone
+		for _, t := range got {
+			err = errors.Join(err, t.again(context.WithoutCancel(ctx), 0))
+		}
+		return nil, err
+	}
 	var list []receivedMessage
 	for _, t := range got {
 		m, lerr := t.load()
@@ -339,31 +346,31 @@ func (b *Broker) deadLetter(ctx context.Context, stack, name string, m message, 
 // that all takers share.
 type standardQueue struct {
 	puller
-	js    jetstream.JetStream
-	store string
+	js     jetstream.JetStream
+	shared jetstream.Consumer
 }
 
 func (s standardQueue) receive(ctx context.Context, max int, wait time.Duration) ([]taken, error) {
-	got, err := s.ready(max)
+	got, err := s.fetch(ctx, pullRequest{Batch: max, NoWait: true})
 	if len(got) > 0 || err != nil || wait <= 0 {
 		return got, err
 	}
-	got, err = s.fetch(ctx, 1, wait)
+	got, err = s.fetch(ctx, pullRequest{Batch: 1, Expires: wait})
 	if len(got) == 0 || max == 1 {
 		return got, err
 	}
-	more, err := s.ready(max - 1)
+	more, err := s.fetch(ctx, pullRequest{Batch: max - 1, NoWait: true})
 	return append(got, more...), err
 }
 
 // A receipt is the tail of the subject on which JetStream takes the
 // acknowledgement, so it stays valid over a restart.
 func (s standardQueue) receipt(t taken) string {
-	tail := strings.TrimPrefix(t.(pulled).msg.Reply(), s.ackPrefix())
+	tail := strings.TrimPrefix(t.(pulled).msg.Reply, s.ackPrefix())
 	return base64.RawURLEncoding.EncodeToString([]byte(tail))
 }
 
-func (s standardQueue) ackPrefix() string { return "$JS.ACK." + s.store + ".takers." }
+func (s standardQueue) ackPrefix() string { return "$JS.ACK." + s.stream + "." + takers + "." }
 
 func (s standardQueue) acknowledge(ctx context.Context, receipt string) error {
 	tail, err := base64.RawURLEncoding.DecodeString(receipt)
@@ -376,7 +383,7 @@ func (s standardQueue) acknowledge(ctx context.Context, receipt string) error {
 	if err != nil {
 		return badRequest{"that is no receipt of this queue"}
 	}
-	stream, err := s.js.Stream(ctx, s.store)
+	stream, err := s.js.Stream(ctx, s.stream)
 	if err != nil {
 		return err
 	}
@@ -388,7 +395,7 @@ func (s standardQueue) acknowledge(ctx context.Context, receipt string) error {
 }
 
 func (s standardQueue) hidden(ctx context.Context) (int, error) {
-	info, err := s.consumer.Info(ctx)
+	info, err := s.shared.Info(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -60,6 +60,20 @@ func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func fromNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
+// errRemoved says that what a record belongs to was removed meanwhile.
+var errRemoved = errors.New("the resource was removed")
+
+// nested returns a bucket below a top-level one, by the names on the way.
+func nested(tx *bbolt.Tx, top []byte, path ...[]byte) (*bbolt.Bucket, error) {
+	b := tx.Bucket(top)
+	for _, name := range path {
+		if b = b.Bucket(name); b == nil {
+			return nil, errRemoved
+		}
+	}
+	return b, nil
+}
+
 // deletePrefix deletes the keys of a bucket that begin with prefix.
 func deletePrefix(b *bbolt.Bucket, prefix []byte) error {
 	var keys [][]byte

@@ -127,8 +127,11 @@ func (t *table) get(k itemKey) (json.RawMessage, error) {
 	_, db := t.state()
 	var item json.RawMessage
 	err := db.View(func(tx *bbolt.Tx) error {
-		item = bytes.Clone(tx.Bucket(tablesBucket).Bucket(t.bucketName()).Get(k.encoded))
-		return nil
+		items, err := nested(tx, tablesBucket, t.bucketName())
+		if err == nil {
+			item = bytes.Clone(items.Get(k.encoded))
+		}
+		return err
 	})
 	return item, err
 }
@@ -140,9 +143,11 @@ func (t *table) set(k itemKey, item json.RawMessage) (operation string, err erro
 	spec, db := t.state()
 	recorded := false
 	err = db.Update(func(tx *bbolt.Tx) error {
-		items := tx.Bucket(tablesBucket).Bucket(t.bucketName())
+		items, err := nested(tx, tablesBucket, t.bucketName())
+		if err != nil {
+			return err
+		}
 		old := json.RawMessage(bytes.Clone(items.Get(k.encoded)))
-		var err error
 		switch {
 		case sameJSON(old, item):
 			return nil
@@ -174,10 +179,16 @@ func (t *table) record(tx *bbolt.Tx, c change) error {
 	if err != nil {
 		return err
 	}
-	all := tx.Bucket(changesBucket).Bucket(t.bucketName())
+	all, err := nested(tx, changesBucket, t.bucketName())
+	if err != nil {
+		return err
+	}
 	h := fnv.New32a()
 	h.Write([]byte(c.Partition))
-	shard := all.Bucket(number(uint64(h.Sum32() % tableShards)))
+	shard, err := nested(tx, changesBucket, t.bucketName(), number(uint64(h.Sum32()%tableShards)))
+	if err != nil {
+		return err
+	}
 	cursor, limit := shard.Cursor(), c.At.Add(-changesKept)
 	for range trimmedAtOnce {
 		k, v := cursor.First()
@@ -212,7 +223,11 @@ func (t *table) read(_ context.Context, shard int, after uint64, max int) ([]rec
 	_, db := t.state()
 	var list []record
 	err := db.View(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(changesBucket).Bucket(t.bucketName()).Bucket(number(uint64(shard))).Cursor()
+		changes, err := nested(tx, changesBucket, t.bucketName(), number(uint64(shard)))
+		if err != nil {
+			return err
+		}
+		c := changes.Cursor()
 		for k, v := c.Seek(number(after + 1)); k != nil && len(list) < max; k, v = c.Next() {
 			var ch change
 			if err := json.Unmarshal(v, &ch); err != nil {
@@ -229,8 +244,11 @@ func (t *table) last(context.Context) (uint64, error) {
 	_, db := t.state()
 	var n uint64
 	err := db.View(func(tx *bbolt.Tx) error {
-		n = tx.Bucket(changesBucket).Bucket(t.bucketName()).Sequence()
-		return nil
+		changes, err := nested(tx, changesBucket, t.bucketName())
+		if err == nil {
+			n = changes.Sequence()
+		}
+		return err
 	})
 	return n, err
 }
