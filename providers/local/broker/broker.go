@@ -1,13 +1,3 @@
-// Package broker is the event half of the local host: queues, topics, streams,
-// tables, buckets, schedules and the event bus, and the consumers that feed
-// them to functions. It knows how events are kept and when they are due, and
-// nothing about processes, HTTP fronts or Pulumi.
-//
-// What is stored survives the process: queues, topics, streams and the events
-// of schedules, buckets and the bus lie in an embedded NATS JetStream server,
-// tables and the index of buckets in a bbolt file, objects in plain files. Both
-// are opened by the first resource that needs them. What consumers exist is not
-// stored; the owner applies every resource again after Open.
 package broker
 
 import (
