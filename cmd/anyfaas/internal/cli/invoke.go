@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -75,7 +76,8 @@ func invoke(ctx context.Context, c call, o invokeOptions) error {
 			fmt.Fprintln(c.Stdout, body)
 		}
 	}
-	if r.Status >= 400 {
+	// Another status of an http call is an answer like any other.
+	if r.Status == http.StatusTooManyRequests || r.Status >= 500 {
 		return fmt.Errorf("invoke %s: %s", o.Function, outcome(r.Status))
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +19,33 @@ func settings(diff []event.Property) []string {
 	var out []string
 	for _, p := range diff {
 		for _, q := range leaves(p) {
-			out = append(out, phrase(q))
+			words := phrase(q)
+			if used, ok := use(q); ok {
+				words = used
+			}
+			if !slices.Contains(out, words) {
+				out = append(out, words)
+			}
 		}
 	}
 	return out
+}
+
+// connection is a variable that `uses` gives a function: BUCKET_UPLOADS_URL.
+var connection = regexp.MustCompile(`^env\.(QUEUE|TOPIC|BUCKET|TABLE|STREAM)_(.+)_(URL|NAME|ENDPOINT)$`)
+
+// use tells the coming and going of connection variables as the manifest does:
+// "uses bucket uploads (new)" stands for all that come with it.
+func use(p event.Property) (words string, ok bool) {
+	m := connection.FindStringSubmatch(p.Path)
+	if m == nil || null(p.Old) == null(p.New) {
+		return "", false
+	}
+	words = "uses " + strings.ToLower(m[1]) + " " + strings.ReplaceAll(strings.ToLower(m[2]), "_", "-")
+	if null(p.Old) {
+		return words + " (new)", true
+	}
+	return words + " removed", true
 }
 
 // leaves splits a property whose values are objects into what differs inside.
