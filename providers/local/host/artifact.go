@@ -224,8 +224,8 @@ func unzipFile(root *os.Root, f *zip.File) error {
 	return fmt.Errorf("unexpected kind of file %v", mode)
 }
 
-// collect removes the artifacts that used does not name and nobody has asked
-// for lately. With all set, those too.
+// collect removes the artifacts that used does not name and that nobody has
+// uploaded or asked for within grace.
 func (a *artifacts) collect(used map[string]bool, grace time.Duration) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -263,7 +263,7 @@ func (h *host) live(ctx context.Context) {
 		case now := <-house.C:
 			h.collect(uploadGrace)
 			h.logs.expire(now)
-			keepFresh(h.layout.socket, now)
+			h.layout.keepFresh(now)
 			rotateOutput(h.layout.output)
 		}
 	}
@@ -373,9 +373,12 @@ func bootID() string {
 
 // keepFresh protects a socket outside of the home from programs that clean up
 // temporary folders by age.
-func keepFresh(socket string, now time.Time) {
-	for dir := filepath.Dir(socket); strings.Contains(filepath.Base(dir), "anyfaas-") || len(filepath.Base(dir)) == 12; dir = filepath.Dir(dir) {
-		os.Chtimes(dir, now, now)
+func (l layout) keepFresh(now time.Time) {
+	short := filepath.Dir(l.socket)
+	if short == l.root {
+		return
 	}
-	os.Chtimes(socket, now, now)
+	for _, path := range []string{l.socket, l.sockets, short, filepath.Dir(short)} {
+		os.Chtimes(path, now, now)
+	}
 }
