@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/anyfaas/anyfaas/manifest"
 )
 
 // The scripts ask the hidden command __complete for candidates, so that they
@@ -186,7 +188,7 @@ func (c call) positionals(kind string) []string {
 // stages returns the stages that the manifest overlays, is for, or was deployed
 // to.
 func (c call) stages(ctx context.Context) []string {
-	var names []string
+	names := manifest.Stages(c.manifestOptions(""))
 	if g, _ := c.load(); g != nil {
 		names = append(names, g.Stage)
 	}
@@ -194,7 +196,7 @@ func (c call) stages(ctx context.Context) []string {
 	if err != nil {
 		return names
 	}
-	recorded, _ := s.List(ctx)
+	recorded, _ := s.List(ctx) // what cannot be read is not offered
 	for _, r := range recorded {
 		names = append(names, r.ID.Stage)
 	}
