@@ -9,7 +9,7 @@ LIGHT := ./manifest/... ./providers/local/api ./providers/local/broker/... ./pro
          ./stacks/event ./stacks/bundle/... ./templates/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race golden fuzz bench lint verify crash-bar pulumi-check bench-http
+.PHONY: help build demo test race golden fuzz bench lint verify crash-bar pulumi-check bench-http check-types
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+: *[a-z ]*##' $(MAKEFILE_LIST) | sed -E 's/:[a-z ]*##/\t/' | expand -t14
@@ -57,6 +57,9 @@ pulumi-check: ## build the pulumi command (minutes) and let it read our state
 		$(GO) mod init pulumi-command && $(GO) get $(PULUMI)/cmd/pulumi@$$version && \
 		$(GO) build -o ../pulumi $(PULUMI)/cmd/pulumi
 	PULUMI_COMMAND=$(CURDIR)/bin/pulumi $(GO) test -timeout 60m -count 1 -v -run Pulumi ./stacks/engine ./e2e
+
+check-types: ## type-check the TypeScript examples and templates (needs npm)
+	CHECK_TYPES=1 $(GO) test -timeout 20m -count 1 -v -run TestTypeScriptProjectsHaveNoTypeErrors ./e2e
 
 bench-http: ## measure HTTP on this machine beside other Node.js servers (needs npm)
 	BENCH_HTTP=1 $(GO) test -timeout 20m -count 1 -v -run TestHTTPThroughput ./e2e

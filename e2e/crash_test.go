@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"context"
+	"encoding/json"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,17 +66,31 @@ func TestADeployThatIsKilledIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
-// held lists, sorted, the functions and queues that the host holds and the
-// resources that the state records.
+// held lists, sorted, what the host holds, asked over its own socket, and what
+// the state records.
 func (w *world) held() string {
 	w.Helper()
-	s := w.status().stack(w)
-	var all []string
-	for _, f := range s.Functions {
-		all = append(all, "function "+f.Name)
+	host := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(w.home, "local", "admin.sock"))
+		},
+	}}
+	res, err := host.Get("http://host/v1/stacks/" + w.status().stack(w).Stack)
+	if err != nil {
+		w.Fatal(err)
 	}
-	for _, q := range s.Queues {
-		all = append(all, "queue "+q.Name)
+	defer res.Body.Close()
+	var state struct{ Resources []struct{ Kind, Name string } }
+	if err := json.NewDecoder(res.Body).Decode(&state); err != nil {
+		w.Fatal(err)
+	}
+	var all []string
+	for _, r := range state.Resources {
+		all = append(all, "held "+r.Kind+" "+r.Name)
+	}
+	if len(all) == 0 {
+		w.Error("the host holds nothing")
 	}
 	var info struct{ Resources []struct{ Type, Name string } }
 	w.read(&info, "info")

@@ -12,5 +12,6 @@
 //
 //	CRASH_RUNS=30        kill that many deploys at random moments (default 6)
 //	PULUMI_COMMAND=path  let the pulumi command of the engine's version read our state
+//	CHECK_TYPES=1        let the TypeScript compiler look at examples and templates
 //	BENCH_HTTP=1         measure HTTP beside other Node.js servers
 package e2e

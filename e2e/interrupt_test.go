@@ -45,6 +45,8 @@ func TestCtrlC(t *testing.T) {
 			w.pressWhen(cmd, &out, "create", tt.presses)
 			if code := cmd.ProcessState.ExitCode(); code != 130 && code != 0 {
 				t.Fatalf("want exit code 130, or 0 when it was done already, got %d\n%s", code, &out)
+			} else {
+				t.Logf("exit code %d", code)
 			}
 			w.must(0, "deploy", "--yes")
 			w.must(0, "preview", "--exit-code")
