@@ -113,6 +113,20 @@ func storeName(parts ...string) string {
 	return b.String()
 }
 
+// streamInfo asks about a NATS stream. It uses a handle of its own: asking
+// changes a handle, which others may be reading with.
+func (b *Broker) streamInfo(ctx context.Context, name string, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	js, err := b.jetstream()
+	if err != nil {
+		return nil, err
+	}
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.Info(ctx, opts...)
+}
+
 // deleteStream deletes a NATS stream; one that is not there is fine.
 func deleteStream(ctx context.Context, js jetstream.JetStream, name string) error {
 	err := js.DeleteStream(ctx, name)

@@ -135,7 +135,7 @@ func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstrea
 		}
 		return openFIFO(ctx, db, store, visibility)
 	}
-	consumer, err := store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	_, err := store.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable:       takers,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       visibility,
@@ -146,7 +146,7 @@ func (q *queue) open(ctx context.Context, js jetstream.JetStream, store jetstrea
 	if err != nil {
 		return nil, err
 	}
-	return standardQueue{puller{js.Conn(), q.storeName(), takers}, js, consumer}, nil
+	return standardQueue{puller{js.Conn(), q.storeName(), takers}, js}, nil
 }
 
 func (q *queue) stop(context.Context) error {
@@ -278,8 +278,8 @@ func (q *queue) receive(ctx context.Context, max int, wait time.Duration) ([]rec
 
 // status counts messages; those that wait for a delay to end are in flight.
 func (q *queue) status(ctx context.Context) (api.QueueStatus, error) {
-	_, store, waiting := q.state()
-	info, err := store.Info(ctx)
+	_, _, waiting := q.state()
+	info, err := q.b.streamInfo(ctx, q.storeName())
 	if err != nil {
 		return api.QueueStatus{}, err
 	}
@@ -346,8 +346,7 @@ func (b *Broker) deadLetter(ctx context.Context, stack, name string, m message, 
 // that all takers share.
 type standardQueue struct {
 	puller
-	js     jetstream.JetStream
-	shared jetstream.Consumer
+	js jetstream.JetStream
 }
 
 func (s standardQueue) receive(ctx context.Context, max int, wait time.Duration) ([]taken, error) {
@@ -395,9 +394,9 @@ func (s standardQueue) acknowledge(ctx context.Context, receipt string) error {
 }
 
 func (s standardQueue) hidden(ctx context.Context) (int, error) {
-	info, err := s.shared.Info(ctx)
+	shared, err := s.js.Consumer(ctx, s.stream, takers) // its handle is fresh, and so is what it knows
 	if err != nil {
 		return 0, err
 	}
-	return info.NumAckPending, nil
+	return shared.CachedInfo().NumAckPending, nil
 }

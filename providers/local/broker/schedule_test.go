@@ -73,7 +73,8 @@ func (c *fakeClock) waitForSleepers(t *testing.T, n int) {
 	})
 }
 
-// ticks returns the data of all ticks of a function, waiting for n of them.
+// ticks returns the data of all ticks of a function in the order of their times,
+// waiting for n of them: they are events like others and may overtake.
 func (f *fixture) ticks(function string, n int) []string {
 	f.t.Helper()
 	eventually(f.t, func() string { return wantCount("ticks", len(f.caller.events(function)), n) })
@@ -81,7 +82,7 @@ func (f *fixture) ticks(function string, n int) []string {
 	for _, e := range f.caller.events(function) {
 		list = append(list, string(e.Data))
 	}
-	return list
+	return sorted(list)
 }
 
 func TestScheduleFires(t *testing.T) {

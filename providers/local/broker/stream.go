@@ -106,8 +106,8 @@ func (s *stream) state() (api.StreamSpec, jetstream.Stream) {
 // shardsInUse returns how many shards to read: those of the spec, and those
 // that still have records of a time with more.
 func (s *stream) shardsInUse(ctx context.Context) (int, error) {
-	spec, store := s.state()
-	info, err := store.Info(ctx, jetstream.WithSubjectFilter(s.storeName()+".*"))
+	spec, _ := s.state()
+	info, err := s.b.streamInfo(ctx, s.storeName(), jetstream.WithSubjectFilter(s.storeName()+".*"))
 	if err != nil {
 		return 0, err
 	}
@@ -194,8 +194,7 @@ func (s *stream) read(ctx context.Context, shard int, after uint64, max int) ([]
 }
 
 func (s *stream) last(ctx context.Context) (uint64, error) {
-	_, store := s.state()
-	info, err := store.Info(ctx)
+	info, err := s.b.streamInfo(ctx, s.storeName())
 	if err != nil {
 		return 0, err
 	}
