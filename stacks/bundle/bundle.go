@@ -95,6 +95,7 @@ func Build(ctx context.Context, g *graph.Graph, functions []string, o Options) (
 	type outcome struct {
 		report Report
 		diags  diag.List
+		other  *otherVersion
 		ok     bool
 	}
 	outcomes := make([]outcome, len(chosen))
@@ -107,7 +108,7 @@ func Build(ctx context.Context, g *graph.Graph, functions []string, o Options) (
 			if err != nil && !errors.Is(err, errDiagnosed) {
 				return fmt.Errorf("package function %q: %w", f.Name, err)
 			}
-			outcomes[i] = outcome{report, j.diags, err == nil}
+			outcomes[i] = outcome{report, j.diags, j.other, err == nil}
 			return nil
 		})
 	}
@@ -117,13 +118,18 @@ func Build(ctx context.Context, g *graph.Graph, functions []string, o Options) (
 
 	artifacts, diags := providers.Artifacts{}, diag.List{}
 	var reports []Report
+	var others []*otherVersion
 	for _, out := range outcomes {
 		diags = append(diags, out.diags...)
+		if out.other != nil {
+			others = append(others, out.other)
+		}
 		if out.ok {
 			artifacts[out.report.Function] = out.report.Artifact
 			reports = append(reports, out.report)
 		}
 	}
+	warnOfVersions(&diags, others)
 	b.store.prune(b.now())
 	return artifacts, reports, diags.Sorted(), nil
 }

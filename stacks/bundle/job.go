@@ -114,7 +114,8 @@ type job struct {
 	fn     *graph.Function
 	recipe recipe
 	diags  diag.List
-	notes  []note // of the present attempt to build
+	notes  []note        // of the present attempt to build
+	other  *otherVersion // of the language, when there is not the one asked for
 }
 
 func (j *job) run(ctx context.Context) (Report, error) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
 // An environment is a list of NAME=value, as programs get it.
@@ -220,9 +222,42 @@ func (j *job) interpreter(ctx context.Context, n need) (tool, error) {
 		d.Hint = n.install
 		return tool{}, errDiagnosed
 	}
-	j.diags.Warnf(pos, CodeToolchainVersion, "runtime %s runs with %s %s on this machine (%s)", j.fn.Runtime, n.language, newest.Version, newest.Path).
-		Hint = n.install
+	j.other = &otherVersion{
+		pos: pos, function: j.fn.Name, hint: n.install,
+		message: fmt.Sprintf("runtime %s runs with %s %s on this machine (%s)", j.fn.Runtime, n.language, newest.Version, newest.Path),
+	}
 	return newest, nil
+}
+
+// An otherVersion is used for a function because there is not the one it asks for.
+type otherVersion struct {
+	pos                     diag.Pos
+	function, message, hint string
+}
+
+// warnOfVersions warns once of each version that is used instead of another, at
+// the first place that asks for it. One line that says for which functions is
+// read; the same line for each of them is not.
+func warnOfVersions(l *diag.List, others []*otherVersion) {
+	const most = 5
+	byMessage := map[string][]*otherVersion{}
+	for _, o := range others {
+		byMessage[o.message] = append(byMessage[o.message], o)
+	}
+	for message, all := range byMessage {
+		first := slices.MinFunc(all, func(a, b *otherVersion) int { return a.pos.Compare(b.pos) })
+		names := make([]string, len(all))
+		for i, o := range all {
+			names[i] = o.function
+		}
+		if len(names) > most {
+			names = append(names[:most], fmt.Sprintf("%d more", len(names)-most))
+		}
+		if n := len(names); n > 1 {
+			message += ", for " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+		}
+		l.Warnf(first.pos, CodeToolchainVersion, "%s", message).Hint = first.hint
+	}
 }
 
 // sameVersion reports whether have is of the release want: 3.12.4 of 3.12.
