@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -47,7 +48,7 @@ func run() int {
 	}
 	userHome, _ := os.UserHomeDir() // "" when there is none
 	program := programPath()
-	release := readRelease()
+	release := readRelease(program)
 	return cli.Run(ctx, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal: terminal(), Dir: dir, Lookup: os.LookupEnv, UserHome: userHome,
@@ -60,7 +61,7 @@ func run() int {
 			artifacts, _, list, err := bundle.Build(ctx, g, functions, bundle.Options{Cache: o.Cache, Progress: o.Progress})
 			return artifacts, list, err
 		},
-		Host:  machine.Host{Command: []string{program}, Version: release.Version},
+		Host:  machine.Host{Command: []string{program}, Version: release.Host()},
 		Tools: machine.Tools(),
 	}, os.Args[1:])
 }
@@ -91,12 +92,16 @@ func programPath() string {
 	return os.Args[0]
 }
 
-// readRelease tells what this program was built from.
-func readRelease() cli.Release {
+// readRelease tells what the program in the file of that name, which is this one,
+// was built from.
+func readRelease(program string) cli.Release {
 	r := cli.Release{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return r
+	}
+	if version == "" && info.Main.Sum == "" { // neither released nor fetched as a module
+		r.Build = buildStamp(program)
 	}
 	if r.Version == "" && info.Main.Version != "(devel)" {
 		r.Version = info.Main.Version
@@ -120,4 +125,15 @@ func readRelease() cli.Release {
 		}
 	}
 	return r
+}
+
+// buildStamp tells builds of one version apart by the program's size and time:
+// reading the program itself would cost more than most commands. It is "" when
+// the file is gone.
+func buildStamp(program string) string {
+	info, err := os.Stat(program)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatInt(info.Size(), 36) + "." + strconv.FormatInt(info.ModTime().UnixNano(), 36)
 }

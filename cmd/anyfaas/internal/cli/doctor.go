@@ -219,8 +219,8 @@ func (c call) localHost(ctx context.Context, g *graph.Graph) []finding {
 			return append(found, finding{"port", "missing", fmt.Sprintf("%d is taken", port), "end what uses it, or change providers.local.port"})
 		}
 		return append(found, ok("port", fmt.Sprintf("%d is free", port)))
-	case st.Version != c.Release.Version:
-		return []finding{{"host", "note", fmt.Sprintf("process %d is version %s, this is %s", st.PID, st.Version, c.Release.Version), "anyfaas local stop && anyfaas local start"}}
+	case st.Version != c.Release.Host():
+		return []finding{{"host", "note", fmt.Sprintf("process %d is version %s, this is %s", st.PID, st.Version, c.Release.Host()), "anyfaas local stop && anyfaas local start"}}
 	}
 	return []finding{ok("host", fmt.Sprintf("process %d with %s", st.PID, count(len(st.Stacks), "stack")))}
 }

@@ -55,6 +55,17 @@ type Release struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"` // "linux/amd64"
 	Pulumi   string `json:"pulumi"`   // version of the engine inside
+	Build    string `json:"-"`        // tells builds of an unreleased version apart; "" for a released one
+}
+
+// Host is the version that the process which runs functions goes by: a command of
+// another version replaces that process. For an unreleased version it changes with
+// every build.
+func (r Release) Host() string {
+	if r.Build == "" {
+		return r.Version
+	}
+	return r.Version + "+" + r.Build
 }
 
 // EngineOptions say where state lives.

@@ -103,7 +103,7 @@ func (c call) stack(id stacks.ID, g *graph.Graph, p providers.Provider, dir, bac
 	}
 	return stacks.New(stacks.Config{
 		ID: id, Graph: g, Provider: p, Engine: eng, Secrets: eng,
-		Build: c.builder(dir), Home: c.home(), Command: c.Command, Version: c.Release.Version,
+		Build: c.builder(dir), Home: c.home(), Command: c.Command, Version: c.Release.Host(),
 	}), nil
 }
 

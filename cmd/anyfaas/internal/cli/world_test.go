@@ -86,7 +86,7 @@ func runInTestWorld() int {
 		Dir:      dir, Lookup: os.LookupEnv, UserHome: "/nowhere", Command: []string{"anyfaas"},
 		Now:       func() time.Time { return clock },
 		After:     func(time.Duration) <-chan time.Time { return nil },
-		Release:   Release{Version: "1.2.3", Commit: "abc", Go: "go1", Platform: "linux/amd64", Pulumi: "v3"},
+		Release:   Release{Version: "1.2.3", Commit: "abc", Go: "go1", Platform: "linux/amd64", Pulumi: "v3", Build: os.Getenv("TEST_BUILD")},
 		Providers: providers.NewRegistry(testProvider{}),
 		Engine: func(o EngineOptions) (Engine, error) {
 			if o.Backend == "broken://" {
