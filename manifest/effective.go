@@ -181,8 +181,8 @@ func (r *resolver) stageOverlay() *node {
 // checkIncluded checks the shape of an overlay that came from another file: once
 // it is merged, what it may not hold can no longer be told from what it may.
 func (r *resolver) checkIncluded(n *node, s *shape, t *trail) bool {
-	if len(n.via) == 0 {
-		return true
+	if n.pos.File == r.file {
+		return true // checked with the rest of the manifest
 	}
 	before := len(r.diags)
 	c := shapeChecker{l: &r.diags, mode: rawMode}
@@ -287,18 +287,22 @@ func passVia(n *node, via []diag.Pos) *node {
 // out what is for other providers, whose variables need not have values.
 func (r *resolver) narrow(root *node) *node {
 	out := r.without(root, "defaults", "providers", "functions", "resources")
-	if f := root.field("providers"); f != nil {
-		if f = r.only(f, r.provider); f == nil {
-			return nil
+	whole := true // as long as every part could be read; all mistakes are told at once
+	take := func(name string, edit func(*field) *field) {
+		f := root.field(name)
+		if f == nil {
+			return
+		}
+		if f = edit(f); f == nil {
+			whole = false
+			return
 		}
 		out.fields = append(out.fields, *f)
 	}
-	if f := root.field("resources"); f != nil {
-		if f = r.selectExternal(f); f == nil {
-			return nil
-		}
-		out.fields = append(out.fields, *f)
-	}
+	take("providers", func(f *field) *field {
+		return r.only(f, language.key("providers").shape, &trail{key: "providers"})
+	})
+	take("resources", r.selectExternal)
 	var defaults *node
 	if f := root.field("defaults"); f != nil {
 		if defaults = r.expand(f.value, nil); defaults == nil || !r.checkIncluded(defaults, defaultsShape, &trail{key: "defaults"}) {
@@ -311,19 +315,18 @@ func (r *resolver) narrow(root *node) *node {
 			defaults = nil
 		}
 	}
-	if f := root.field("functions"); f != nil {
-		if f = r.selectFunctions(f, defaults); f == nil {
-			return nil
-		}
-		out.fields = append(out.fields, *f)
+	take("functions", func(f *field) *field { return r.selectFunctions(f, defaults) })
+	if !whole {
+		return nil
 	}
 	return out
 }
 
-// only reduces a mapping by provider to the provider in use.
-func (r *resolver) only(f *field, name string) *field {
+// only reduces a mapping by provider to the provider in use. s and t say what the
+// mapping is.
+func (r *resolver) only(f *field, s *shape, t *trail) *field {
 	v := r.expand(f.value, nil)
-	if v == nil {
+	if v == nil || !r.checkIncluded(v, s, t) {
 		return nil
 	}
 	if v.kind != mapKind {
@@ -332,7 +335,7 @@ func (r *resolver) only(f *field, name string) *field {
 	out := *v
 	out.fields = nil
 	for _, e := range v.fields {
-		if e.key == name {
+		if e.key == r.provider {
 			out.fields = append(out.fields, e)
 		}
 	}
@@ -350,12 +353,17 @@ func (r *resolver) each(f *field, edit func(field) *field) *field {
 	}
 	out := *v
 	out.fields = make([]field, 0, len(v.fields))
+	whole := true
 	for _, e := range v.fields {
 		n := edit(e)
 		if n == nil {
-			return nil
+			whole = false
+			continue
 		}
 		out.fields = append(out.fields, *n)
+	}
+	if !whole {
+		return nil
 	}
 	return &field{key: f.key, pos: f.pos, value: &out}
 }
@@ -365,8 +373,17 @@ func (r *resolver) selectExternal(f *field) *field {
 		if group.key != "external" {
 			return &group
 		}
+		external := language.key("resources").shape.key("external").shape
+		t := &trail{parent: &trail{key: "resources"}, key: "external"}
 		return r.each(&group, func(kinds field) *field {
-			return r.each(&kinds, func(name field) *field { return r.only(&name, r.provider) })
+			k := external.key(kinds.key)
+			if k == nil {
+				return &kinds // the last shape check says so
+			}
+			t := &trail{parent: t, key: kinds.key}
+			return r.each(&kinds, func(name field) *field {
+				return r.only(&name, k.shape.elem, &trail{parent: t, key: name.key})
+			})
 		})
 	})
 }
@@ -385,7 +402,8 @@ func (r *resolver) selectFunctions(f *field, defaults *node) *field {
 		}
 		var on *node
 		if o := v.field("on"); o != nil {
-			if o = r.only(o, r.provider); o == nil {
+			t := &trail{parent: &trail{parent: &trail{key: "functions"}, key: fn.key}, key: "on"}
+			if o = r.only(o, functionShape.key("on").shape, t); o == nil {
 				return nil
 			}
 			on = o.value.get(r.provider)
@@ -393,8 +411,7 @@ func (r *resolver) selectFunctions(f *field, defaults *node) *field {
 				if on = r.expand(passVia(on, join(o.value.via, v.via)), nil); on == nil {
 					return nil
 				}
-				t := &trail{parent: &trail{parent: &trail{parent: &trail{key: "functions"}, key: fn.key}, key: "on"}, key: r.provider}
-				if !r.checkIncluded(on, functionShape.key("on").shape.elem, t) {
+				if !r.checkIncluded(on, functionShape.key("on").shape.elem, &trail{parent: t, key: r.provider}) {
 					return nil
 				}
 			}
