@@ -30,7 +30,7 @@ golden:     ## rewrite expected files; review the diff
 	UPDATE=1 $(GO) test -timeout 30m ./...
 
 fuzz:       ## fuzz the manifest reader for a minute (FUZZTIME=5m for longer)
-	$(GO) test ./manifest -run '^$$' -fuzz FuzzLoad -fuzztime $(or $(FUZZTIME),60s)
+	$(GO) test ./manifest -run '^$$' -fuzz FuzzLoad -fuzzminimizetime 3s -fuzztime $(or $(FUZZTIME),60s)
 
 bench:      ## run benchmarks into new.txt and compare with old.txt
 	$(GO) test -run '^$$' -bench . -count 10 ./manifest/... ./providers/... ./stacks/... | tee new.txt
