@@ -118,17 +118,38 @@ func Run(ctx context.Context, o Options) error {
 // ErrRunning says that another process is the host of this home.
 var ErrRunning = errors.New("another host is running for this home")
 
+// takeLock makes this process the one host of its home. It waits for an earlier
+// host that has yet to begin or to end. One that answers is there to stay: then
+// this process isn't needed, and must not become an idle host once that ends.
+func takeLock(ctx context.Context, l layout, o Options) (*flock.Flock, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.lockTimeout, lockTimeout))
+	defer cancel()
+	lock := flock.New(l.hostLock, flock.SetPermissions(0o600))
+	c := NewClient(o.Home)
+	defer c.Close()
+	for {
+		if locked, err := lock.TryLock(); locked || err != nil {
+			return lock, err
+		}
+		if _, err := c.Status(ctx); err == nil {
+			return nil, ErrRunning
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ErrRunning, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 func run(ctx context.Context, o Options) error {
 	l := layoutOf(o.Home)
 	if err := l.prepare(); err != nil {
 		return err
 	}
-	lock := flock.New(l.hostLock, flock.SetPermissions(0o600))
-	lockCtx, cancel := context.WithTimeout(ctx, cmp.Or(o.lockTimeout, lockTimeout))
-	locked, err := lock.TryLockContext(lockCtx, 20*time.Millisecond)
-	cancel()
-	if !locked {
-		return errors.Join(ErrRunning, err)
+	lock, err := takeLock(ctx, l, o)
+	if err != nil {
+		return err
 	}
 	defer lock.Unlock()
 
