@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
@@ -46,6 +47,8 @@ func Ensure(ctx context.Context, s Start) (*Client, error) {
 // Kept reports whether a host of this home runs or would have something to
 // bring back.
 func Kept(ctx context.Context, home string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	c := NewClient(home)
 	defer c.Close()
 	if _, err := c.Status(ctx); !errors.Is(err, ErrNotRunning) {
@@ -55,7 +58,19 @@ func Kept(ctx context.Context, home string) (bool, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: 5 * time.Second})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: 50 * time.Millisecond})
+	for errors.Is(err, bolterrors.ErrTimeout) {
+		// A host that is starting has the file open already and answers soon.
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("the local host does not answer: %w", ctx.Err())
+		default:
+		}
+		if _, err := c.Status(ctx); !errors.Is(err, ErrNotRunning) {
+			return true, err
+		}
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: 50 * time.Millisecond})
+	}
 	if err != nil {
 		return false, fmt.Errorf("open %s: %w", path, err)
 	}
