@@ -267,7 +267,7 @@ func (c *shapeChecker) unknownKey(f *field, s *shape, t *trail) {
 		d.Hint = "nothing can be set here"
 	default:
 		d.Hint = "valid keys are " + strings.Join(names, ", ")
-		if near := nearest(f.key, names); near != "" {
+		if near := diag.Nearest(f.key, names); near != "" {
 			d.Hint = fmt.Sprintf("did you mean %q? ", near) + d.Hint
 		}
 	}
@@ -351,7 +351,7 @@ func (s *shape) guessed(got, takes string, options []string) string {
 		near = s.guess(got)
 	}
 	if near == "" {
-		near = nearest(got, options)
+		near = diag.Nearest(got, options)
 	}
 	if near == "" {
 		return takes
@@ -362,7 +362,7 @@ func (s *shape) guessed(got, takes string, options []string) string {
 // orList suggests the nearest of the options, or lists them.
 func orList(got string, options []string) string {
 	all := "it takes " + strings.Join(options, ", ")
-	if near := nearest(got, options); near != "" {
+	if near := diag.Nearest(got, options); near != "" {
 		return fmt.Sprintf("did you mean %q? ", near) + all
 	}
 	return all

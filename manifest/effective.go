@@ -208,7 +208,7 @@ func (r *resolver) checkStage() {
 	for _, s := range stages.fields {
 		names = append(names, s.key)
 	}
-	if near := nearest(r.stage, names); near != "" {
+	if near := diag.Nearest(r.stage, names); near != "" {
 		pos := f.pos
 		if own := r.root.field("stage"); own != nil && r.options.Stage == "" {
 			pos = own.place()

@@ -1,6 +1,10 @@
 package manifest
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
+)
 
 // expandTo makes the mapping {key: text} of a short form.
 func expandTo(name string) func(*node) *node {
@@ -56,5 +60,5 @@ func guessRuntime(s string) string {
 			s = r[1] + rest
 		}
 	}
-	return nearest(s, Runtimes)
+	return diag.Nearest(s, Runtimes)
 }

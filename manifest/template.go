@@ -160,7 +160,7 @@ func parseVariable(text string, start, end int) (*variable, *templateError) {
 	shown := text[start:end]
 	if !slices.Contains(sourceNames, v.source) {
 		hint := "write $" + clip(shown, 40) + " for the text itself; variables start with " + strings.Join(sourceNames, ", ")
-		if near := nearest(v.source, sourceNames); near != "" {
+		if near := diag.Nearest(v.source, sourceNames); near != "" {
 			hint = fmt.Sprintf("did you mean %q? ", near) + hint
 		}
 		return fail("unknown-variable", hint, "there is no variable %s", clip(shown, 60))

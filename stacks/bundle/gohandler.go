@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
 // A goHandler is a handler found in a package folder.
@@ -75,7 +77,7 @@ func (j *job) goHandler(ref handlerRef, set *inputSet) (goHandler, bool) {
 	if !ok {
 		d := j.diags.Errorf(pos, CodeHandlerExport, "handler %q: package %s has no %s", ref.text, folder, name)
 		exported := p.exported()
-		if near := nearest(name, exported); near != "" {
+		if near := diag.Nearest(name, exported); near != "" {
 			d.Hint = fmt.Sprintf("did you mean %q?", near)
 		} else if len(exported) > 0 {
 			d.Hint = "it exports " + joinWords(exported)
@@ -218,7 +220,7 @@ func (j *job) similarFolder(folder string) string {
 			names = append(names, e.Name())
 		}
 	}
-	if name := nearest(path.Base(folder), names); name != "" {
+	if name := diag.Nearest(path.Base(folder), names); name != "" {
 		return fmt.Sprintf("did you mean %q?", path.Join(dir, name))
 	}
 	return "the path starts at the manifest's folder and names a folder, not a file"

@@ -44,38 +44,3 @@ func (r handlerRef) split() (file, name string) {
 	}
 	return dir + last, ""
 }
-
-// nearest returns the candidate that want was most likely meant to be, or "".
-func nearest(want string, candidates []string) string {
-	best, bestDistance := "", len(want)/2+1
-	for _, c := range candidates {
-		if strings.EqualFold(c, want) {
-			return c
-		}
-		if d := distance(strings.ToLower(want), strings.ToLower(c)); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance is the number of insertions, deletions and replacements between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for i := range row {
-		row[i] = i
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for k := range len(b) {
-			cost := diagonal
-			if a[i] != b[k] {
-				cost++
-			}
-			diagonal = row[k+1]
-			row[k+1] = min(cost, row[k]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}

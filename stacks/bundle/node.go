@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	esbuild "github.com/evanw/esbuild/pkg/api"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
 // node packages JavaScript and TypeScript. Its adapter is a set of modules that
@@ -147,7 +149,7 @@ func (j *job) similarFile(stem string, endings []string) string {
 			names = append(names, strings.TrimSuffix(e.Name(), ext))
 		}
 	}
-	if name := nearest(path.Base(stem), names); name != "" {
+	if name := diag.Nearest(path.Base(stem), names); name != "" {
 		return fmt.Sprintf("did you mean %q?", path.Join(dir, name))
 	}
 	return "the path starts at the manifest's folder"
@@ -220,7 +222,7 @@ func exportHint(h nodeHandler, exports []string) string {
 	if len(exports) == 0 {
 		return "the file exports nothing"
 	}
-	if name := nearest(h.export, exports); name != "" {
+	if name := diag.Nearest(h.export, exports); name != "" {
 		return fmt.Sprintf("did you mean %q?", name)
 	}
 	return "it exports " + joinWords(exports)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/anyfaas/anyfaas/manifest/diag"
 )
 
 // python packages the project's modules as they are, with the adapter as package
@@ -216,7 +218,7 @@ func (j *job) checkPython(ctx context.Context, handlers []pythonHandler) error {
 			continue
 		}
 		d := j.diags.Errorf(pos, CodeHandlerExport, "handler %q: %s defines no %q", h.text, h.file, h.name)
-		if near := nearest(h.name, f.Names); near != "" {
+		if near := diag.Nearest(h.name, f.Names); near != "" {
 			d.Hint = fmt.Sprintf("did you mean %q?", near)
 		} else if len(f.Names) > 0 {
 			d.Hint = "it defines " + joinWords(f.Names)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/anyfaas/anyfaas/manifest/diag"
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
 
@@ -102,7 +103,7 @@ func (b *Broker) knownStack(stack string) error {
 }
 
 func didYouMean(name string, names []string) string {
-	if near := nearest(name, names); near != "" {
+	if near := diag.Nearest(name, names); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""

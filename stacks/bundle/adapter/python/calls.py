@@ -3,7 +3,7 @@
 import json
 import threading
 
-from .contract import Event, Response, describe
+from .contract import Event, Log, Response, describe
 
 _loop = None
 _loop_lock = threading.Lock()
@@ -18,8 +18,18 @@ def loop():
             import asyncio
 
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="anyfaas-loop", daemon=True).start()
+            threading.Thread(target=run, args=(_loop,), name="anyfaas-loop", daemon=True).start()
     return _loop
+
+
+def run(loop):
+    """Runs the loop for good: sys.exit in a task of the user's would end it, and
+    with it every other call."""
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as error:
+            Log("").error("unhandled error", error=describe(error))
 
 
 def resolve(value):
@@ -29,9 +39,15 @@ def resolve(value):
     import asyncio
 
     async def wait():
-        return await value
+        try:
+            return await value, None
+        except BaseException as error:  # not past this task: sys.exit would stop the loop
+            return None, error
 
-    return asyncio.run_coroutine_threadsafe(wait(), loop()).result()
+    result, error = asyncio.run_coroutine_threadsafe(wait(), loop()).result()
+    if error is not None:
+        raise error
+    return result
 
 
 def chunks(body):
@@ -117,7 +133,7 @@ def answer_of(result):
 def call_http(handler, request, ctx):
     try:
         return answer_of(resolve(handler(request, ctx)))
-    except Exception as error:
+    except BaseException as error:  # sys.exit fails the call, not the worker
         ctx.log.error("unhandled error", error=describe(error))
         return Answer(ERROR[0], JSON_HEADERS, ERROR[1])
 
@@ -138,7 +154,7 @@ def call_events(handler, batch, events, ctx, ordered):
         for number, event in enumerate(events):
             try:
                 resolve(handler(event, ctx))
-            except Exception as error:
+            except BaseException as error:
                 failure(event, error)
                 if ordered:
                     failed.update(rest.get("id") for rest in events[number:])
@@ -153,7 +169,7 @@ def call_events(handler, batch, events, ctx, ordered):
                 async with limit:
                     try:
                         await handler(event, ctx)
-                    except Exception as error:
+                    except BaseException as error:
                         failure(event, error)
 
             await asyncio.gather(*(one(event) for event in events))
@@ -177,7 +193,7 @@ def call_batch(batch, events, ctx):
         if not isinstance(result, dict) or not isinstance(result.get("failures"), (list, tuple, set)):
             raise TypeError('a batch handler must return None or {"failures": [event ids]}')
         return [one for one in ids if one in result["failures"]]
-    except Exception as error:
+    except BaseException as error:
         ctx.log.error("batch failed", ids=ids, error=describe(error))
         return ids
 

@@ -1,6 +1,7 @@
 """What handlers see: requests, responses, events and the context."""
 
 import concurrent.futures
+import importlib
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 THRESHOLD = LEVELS.get(os.environ.get("ANYFAAS_LOG_LEVEL", ""), LEVELS["info"])
 FUNCTION = os.environ.get("ANYFAAS_FUNCTION", "")
 # Files whose frames say nothing about the user's code.
-OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(concurrent.futures.__file__) + os.sep)
+OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(concurrent.futures.__file__) + os.sep, os.path.dirname(importlib.__file__) + os.sep)
 PROVIDER = os.environ.get("ANYFAAS_PROVIDER", "local")
 
 
@@ -169,7 +170,7 @@ def describe(value):
     report = traceback.TracebackException.from_exception(value)
     part = report
     while part is not None:
-        theirs = [frame for frame in part.stack if not frame.filename.startswith(OURS)]
+        theirs = [frame for frame in part.stack if not frame.filename.startswith(OURS) and not frame.filename.startswith("<frozen importlib")]
         part.stack = traceback.StackSummary.from_list(theirs or part.stack)
         part = part.__cause__ or part.__context__
     return "".join(report.format()).rstrip()

@@ -9,17 +9,25 @@ import sys
 import types
 import uuid
 
-from . import calls, contract
+from . import ROOT, calls, contract, mount
 from .contract import Context, Headers, Request, describe
 from .server import Server, exit_with_parent
 
+STANDARD = frozenset(sys.modules)
+
 
 def set_import_path(files):
-    """The package's root, its _vendor, then the handlers' own folders."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = [root, os.path.join(root, "_vendor")]
+    """The package's root, its _vendor, then the handlers' own folders and those
+    that hold the handlers' packages, such as src."""
+    path = [ROOT, os.path.join(ROOT, "_vendor")]
     rest = [entry for entry in sys.path if entry not in path and entry != ""]
-    sys.path[:] = path + rest + [os.path.join(root, os.path.dirname(file)) for file in files]
+    for file in files:
+        folder = os.path.dirname(os.path.join(ROOT, file))
+        rest.append(folder)
+        while folder != ROOT and os.path.isfile(os.path.join(folder, "__init__.py")):
+            folder = os.path.dirname(folder)
+        rest.append(folder)
+    sys.path[:] = path + rest
 
 
 def offer_contract():
@@ -32,11 +40,28 @@ def offer_contract():
 
 
 def load(text, module, name):
-    loaded = importlib.import_module(module)
+    try:
+        loaded = importlib.import_module(module)
+        if module in STANDARD:  # the adapter has that module of the standard library
+            loaded = from_file(module)
+    except Exception as error:
+        print(describe(error), file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
     try:
         return getattr(loaded, name)
     except AttributeError:
         raise SystemExit(f"handler {text}: module {module} has no {name!r}") from None
+
+
+def from_file(module):
+    """The project's module of a name that is taken; the taken one stays for all
+    others who import it."""
+    path = os.path.join(ROOT, module)
+    path = os.path.join(path, "__init__.py") if os.path.isdir(path) else path + ".py"
+    spec = importlib.util.spec_from_file_location(module, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 def pick(value, text, *names):
@@ -59,9 +84,15 @@ def main(handlers):
     offer_contract()
 
     http = event = batch = None
+    at_end = None
     values = {kind: load(*handler) for kind, handler in handlers.items()}
     if "http" in values:
         http = pick(values["http"], handlers["http"][0], "fetch")
+        app = mount.application(http)
+        http = app or http
+        if isinstance(app, mount.ASGI):
+            app.start()
+            at_end = app.stop
     if "event" in values:
         value, text = values["event"], handlers["event"][0]
         batch = getattr(value, "batch", None)
@@ -74,6 +105,8 @@ def main(handlers):
     server = Server(os.environ.get("ANYFAAS_LISTENER", ""), worker.handle, lambda reason: contract.Log("").warn("bad request", error=reason))
     exit_with_parent(sys.stdin)
     server.serve()
+    if at_end is not None:
+        at_end()
     sys.stdout.flush()
     os._exit(0)  # not waiting for what threads of the user may do
 
@@ -120,7 +153,7 @@ class Worker:
             connection.stream(incoming.method, answer.status, answer.headers, calls.chunks(answer.body))
         except OSError:
             raise
-        except Exception as error:
+        except BaseException as error:
             ctx.log.error("unhandled error", error=describe(error))
             return True  # half an answer is out: the client must see that it is not whole
         return False
@@ -129,7 +162,7 @@ class Worker:
         try:
             result = calls.resolve(self._batch(events, ctx) if self._batch else self._event(events[0], ctx))
             body = json.dumps(result, ensure_ascii=False)
-        except Exception as error:
+        except BaseException as error:
             ctx.log.error("unhandled error", error=describe(error))
             return self._json(connection, 500, {"message": str(error) or type(error).__name__})
         connection.reply("POST", 200, calls.JSON_HEADERS, body.encode())
