@@ -33,6 +33,7 @@ func TestTheHostComesBackWithEverythingAfterACrash(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "examples/photos")
+			w.ownPort()
 			w.must(0, "deploy", "--yes")
 			url := w.url()
 			// "broken" is a dead-letter queue that nobody reads.
@@ -64,6 +65,7 @@ func TestTheHostComesBackWithEverythingAfterACrash(t *testing.T) {
 func TestLocalStopAndTheNextDeployBringBackWhatRan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "examples/meetings")
+	w.ownPort()
 	w.must(0, "deploy", "--yes")
 	w.must(0, "local", "stop")
 	w.nothingRuns()

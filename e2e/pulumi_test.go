@@ -56,9 +56,10 @@ func TestThePulumiCommandReadsOurState(t *testing.T) {
 	}
 	var theirs []string
 	for _, r := range exported.Deployment.Resources {
-		parts := strings.SplitN(r.URN, "::", 4) // urn:pulumi:stack::project::type::name
-		if strings.HasPrefix(parts[2], "anyfaas-local:") {
-			theirs = append(theirs, parts[2]+" "+parts[3])
+		parts := strings.SplitN(r.URN, "::", 4)              // urn:pulumi:stack::project::type::name
+		typ := parts[2][strings.LastIndex(parts[2], "$")+1:] // behind those of its parents
+		if strings.HasPrefix(typ, "anyfaas-local:") {
+			theirs = append(theirs, typ+" "+parts[3])
 		}
 	}
 	slices.Sort(ours)

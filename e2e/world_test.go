@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -302,6 +304,24 @@ func (w *world) edit(file, old, new string) {
 	}
 	if err := os.WriteFile(name, []byte(strings.Replace(string(data), old, new, 1)), 0o644); err != nil {
 		w.Fatal(err)
+	}
+}
+
+// ownPort gives the service a port that no other test is given: a front comes
+// back on the port it had, and waits while somebody else has it.
+func (w *world) ownPort() {
+	w.Helper()
+	for {
+		port := 20000 + rand.IntN(10000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			w.Fatal(err)
+		}
+		w.edit("serverless.yaml", "provider: local\n", fmt.Sprintf("provider: local\nproviders: { local: { port: %d } }\n", port))
+		return
 	}
 }
 
