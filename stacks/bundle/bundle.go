@@ -14,7 +14,8 @@
 // lies in the handler's own folder, and under _vendor what requirements.txt asks
 // for. Folders that start with a dot, virtual environments, node_modules and
 // __pycache__ stay out. The import path is the manifest's folder, then _vendor,
-// then the handler's folder.
+// then the handler's folder, then the one that holds the handler's package (src of
+// src/shop/api/web.py). A handler that is a WSGI or ASGI application is mounted.
 //
 // Go packages hold one static executable. cgo is off unless the environment says
 // CGO_ENABLED=1; GOFLAGS is respected.

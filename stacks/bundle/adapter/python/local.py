@@ -80,6 +80,7 @@ def fail(text, names):
 def main(handlers):
     """handlers maps "http" and "event" to (text, module, name)."""
     sys.stdout.reconfigure(line_buffering=True)
+    exit_with_parent(sys.stdin)
     set_import_path([module.replace(".", os.sep) for _, module, _ in handlers.values()])
     offer_contract()
 
@@ -103,7 +104,6 @@ def main(handlers):
 
     worker = Worker(http, event, batch)
     server = Server(os.environ.get("ANYFAAS_LISTENER", ""), worker.handle, lambda reason: contract.Log("").warn("bad request", error=reason))
-    exit_with_parent(sys.stdin)
     server.serve()
     if at_end is not None:
         at_end()
