@@ -53,7 +53,10 @@ func newWorld(t *testing.T, project string) *world {
 	if project != "" {
 		copyProject(t, filepath.Join("..", filepath.FromSlash(project)), w.dir)
 	}
-	w.env = append(w.env, "ANYFAAS_HOME="+w.home, "NO_COLOR=1")
+	// Hosts of other worlds take ports as well; this one's shall still be free
+	// when it starts again.
+	first := 10000 + 30*rand.IntN(600)
+	w.env = append(w.env, "ANYFAAS_HOME="+w.home, "NO_COLOR=1", fmt.Sprintf("ANYFAAS_LOCAL_FIRST_PORT=%d", first))
 	t.Cleanup(func() {
 		w.run("local", "stop")
 		w.nothingRuns()

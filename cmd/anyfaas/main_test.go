@@ -1,8 +1,10 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ANYFAAS_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("ANYFAAS_LOCAL_FIRST_PORT", strconv.Itoa(10000+30*rand.IntN(600))) // away from those of other tests
 			e.Setenv("TERM", "xterm")
 			return nil
 		},

@@ -16,8 +16,13 @@ import (
 	"time"
 )
 
-// firstPort is where the search for a free port begins.
-const firstPort = 8080
+// Where the search for free ports begins unless Options say otherwise.
+const (
+	firstPort        = 8080
+	brokerPort       = 9400 // as broker.Options.FirstPort by default
+	portsTried       = 1000
+	highestFirstPort = 1<<16 - 1 - 2*portsTried
+)
 
 // A front is the HTTP server of one stack.
 type front struct {
@@ -51,7 +56,7 @@ func (f *front) listen(wanted, last int) error {
 	if f.server != nil && (wanted == f.port() || wanted == 0) {
 		return nil
 	}
-	l, err := listenPort(wanted, last)
+	l, err := listenPort(wanted, last, f.stack.firstPort)
 	if err != nil {
 		return err
 	}
@@ -70,7 +75,9 @@ func (f *front) listen(wanted, last int) error {
 	return nil
 }
 
-func listenPort(wanted, last int) (net.Listener, error) {
+// listenPort listens on the wanted port, else on the last one, else on the first
+// free one.
+func listenPort(wanted, last, first int) (net.Listener, error) {
 	if port := cmp.Or(wanted, last); port != 0 {
 		l, err := net.Listen("tcp4", loopback(port))
 		if err != nil {
@@ -78,7 +85,7 @@ func listenPort(wanted, last int) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	for port := firstPort; port < firstPort+1000; port++ {
+	for port := first; port < first+portsTried; port++ {
 		l, err := net.Listen("tcp4", loopback(port))
 		if err == nil {
 			return l, nil
@@ -87,7 +94,7 @@ func listenPort(wanted, last int) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("no port from %d to %d is free", firstPort, firstPort+999)
+	return nil, fmt.Errorf("no port from %d to %d is free", first, first+portsTried-1)
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -45,6 +45,7 @@ type machine struct {
 	spawner   *spawner
 	boots     chan struct{} // bounds simultaneous starts
 	idle      time.Duration
+	firstPort int
 	getenv    func(string) string
 	serial    atomic.Int64
 	tasks     sync.WaitGroup // goroutines of workers

@@ -22,6 +22,13 @@
 // 504 and its worker is replaced: it takes no new calls, and is ended when its
 // other calls have ended. A call whose client went away frees its execution at
 // once, although the handler may need a moment to notice.
+//
+// # Ports
+//
+// Everything listens on 127.0.0.1. Fronts take the first free port from 8080 up,
+// the data plane from 9400 and the S3 API from 9600. ANYFAAS_LOCAL_FIRST_PORT, at
+// the start of the host, moves all three: fronts are then looked for from it, and
+// the others as far above it as they are above 8080.
 package host
 
 import (
@@ -35,6 +42,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,6 +73,10 @@ type Options struct {
 	// Idle is how long a worker is kept without a call; 0 means the duration in
 	// ANYFAAS_LOCAL_IDLE, and DefaultIdle when there is none.
 	Idle time.Duration
+
+	// FirstPort is where the search for free ports begins; 0 means the number
+	// in ANYFAAS_LOCAL_FIRST_PORT, and 8080 when there is none.
+	FirstPort int
 
 	Log io.Writer // of the host's own messages; nil is standard error
 
@@ -101,6 +113,16 @@ func Run(ctx context.Context, o Options) error {
 			o.Idle = d
 		} else {
 			o.Idle = DefaultIdle
+		}
+	}
+	if o.FirstPort == 0 {
+		o.FirstPort = firstPort
+		if text := os.Getenv("ANYFAAS_LOCAL_FIRST_PORT"); text != "" {
+			port, err := strconv.Atoi(text)
+			if err != nil || port < 1024 || port > highestFirstPort {
+				return fmt.Errorf("ANYFAAS_LOCAL_FIRST_PORT must be a number from 1024 to %d, not %q", highestFirstPort, text)
+			}
+			o.FirstPort = port
 		}
 	}
 	if o.Log == nil {
@@ -188,7 +210,7 @@ func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, er
 	}
 	h := &host{
 		machine: machine{
-			layout: l, artifacts: arts, log: log, spawner: newSpawner(), idle: o.Idle, getenv: os.Getenv,
+			layout: l, artifacts: arts, log: log, spawner: newSpawner(), idle: o.Idle, firstPort: cmp.Or(o.FirstPort, firstPort), getenv: os.Getenv,
 			logs:  openLogbook(l.logs, log),
 			boots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 			ctx:   context.WithoutCancel(ctx),
@@ -196,7 +218,11 @@ func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, er
 		options: o, started: time.Now(), parent: os.Getppid(), store: st,
 		stacks: map[string]*stack{}, activity: time.Now(), stopping: make(chan struct{}),
 	}
-	h.broker, err = broker.Open(ctx, broker.Options{Dir: l.broker, Caller: h, Policy: h.policy, Log: log})
+	h.broker, err = broker.Open(ctx, broker.Options{
+		Dir: l.broker, Caller: h, Policy: h.policy, Log: log,
+		Known:     func(stack string) bool { return h.find(stack) != nil },
+		FirstPort: h.firstPort - firstPort + brokerPort,
+	})
 	if err != nil {
 		h.close()
 		return nil, fmt.Errorf("open the broker: %w", err)

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -359,6 +361,42 @@ func TestPorts(t *testing.T) {
 	}
 	if got := answerOf(http.Get(want["url"].(string))); !strings.Contains(got, "refused") {
 		t.Errorf("the old port still answers: %s", got)
+	}
+}
+
+func TestTheFirstPortMovesWithTheEnvironment(t *testing.T) {
+	const first = 31000
+	t.Setenv("ANYFAAS_LOCAL_FIRST_PORT", strconv.Itoa(first))
+	h := startHost(t)
+	out := h.put(api.KindService, "shop", api.ServiceSpec{Service: "shop", Stage: "dev", Owner: "/project"})
+	port := func(address any) int {
+		u, err := url.Parse(fmt.Sprint(address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(u.Port())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	// Others may have the first ones, so they need not be hit exactly.
+	if got := port(out["url"]); got < first || got > first+100 {
+		t.Errorf("the front is at %d, want about %d", got, first)
+	}
+	if got, want := port(h.status().Data), first+1320; got < want || got > want+100 {
+		t.Errorf("the data plane is at %d, want about %d", got, want)
+	}
+}
+
+func TestAFirstPortThatIsNoneIsRefused(t *testing.T) {
+	for _, text := range []string{"http", "80", "65000"} {
+		t.Setenv("ANYFAAS_LOCAL_FIRST_PORT", text)
+		_, err := Ensure(t.Context(), testStart(t.TempDir()))
+		want := `ANYFAAS_LOCAL_FIRST_PORT must be a number from 1024 to 63535, not "` + text + `"`
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 
