@@ -61,11 +61,11 @@ func (n node) build(ctx context.Context, j *job) (output, error) {
 	if err != nil {
 		return output{}, err
 	}
-	b := &nodeBundle{job: j, node: n, handlers: handlers, inputs: set, addons: map[string]string{}}
-	result := b.run(esbuild.FormatCommonJS)
+	b := &nodeBundle{job: j, node: n, handlers: handlers, inputs: set, addons: map[string]string{}, loads: map[string]int{}}
+	result := b.bundle(esbuild.FormatCommonJS)
 	name := "main.cjs"
 	if b.wantsModule(result) {
-		result, name = b.run(esbuild.FormatESModule), "main.mjs"
+		result, name = b.bundle(esbuild.FormatESModule), "main.mjs"
 	}
 	if ctx.Err() != nil {
 		return output{}, context.Cause(ctx)
@@ -184,6 +184,9 @@ func (b *nodeBundle) report(messages []esbuild.Message) {
 func nodeHint(m esbuild.Message) string {
 	if spec, ok := strings.CutPrefix(m.Text, "Could not resolve "); ok {
 		spec = strings.Trim(spec, `"`)
+		if strings.HasPrefix(spec, "require(") || strings.HasPrefix(spec, "import(") { // of a pattern, hence of files
+			return ""
+		}
 		if strings.HasPrefix(spec, ".") || path.IsAbs(spec) {
 			return ""
 		}

@@ -120,6 +120,35 @@ module.exports = 'nested'
 -- node_modules/unused/package.json --
 {"name": "unused"}
 `},
+		{name: "a module known by the platforms it is compiled for stays outside", handler: "app.handler", want: "red", program: "main.cjs",
+			holds: []string{"node_modules/@img/pixel-linux-x64/pixel.node", "node_modules/pixel/index.js"}, files: `
+-- app.ts --
+import pixel from 'pixel'
+export const handler = () => new Response(pixel())
+-- node_modules/pixel/package.json --
+{"name": "pixel", "optionalDependencies": {"@img/pixel-linux-x64": "1.0.0", "@img/pixel-darwin-arm64": "1.0.0"}}
+-- node_modules/pixel/index.js --
+const fs = require('fs')
+module.exports = () => fs.readFileSync(require.resolve('@img/pixel-linux-x64/pixel.node'), 'utf8').trim()
+-- node_modules/@img/pixel-linux-x64/package.json --
+{"name": "@img/pixel-linux-x64"}
+-- node_modules/@img/pixel-linux-x64/pixel.node --
+red
+`},
+		{name: "a module known only by the addon it loads stays outside", handler: "app.handler", want: "ERR_DLOPEN_FAILED", program: "main.cjs",
+			holds: []string{"node_modules/secret/lib/index.js", "node_modules/secret/lib/secret.node", "node_modules/secret/package.json"}, files: `
+-- app.ts --
+import secret from 'secret'
+export const handler = () => new Response(secret())
+-- node_modules/secret/package.json --
+{"name": "secret", "main": "lib/index.js"}
+-- node_modules/secret/lib/index.js --
+module.exports = () => {
+  try { return require('./secret.node') } catch (error) { return error.code }
+}
+-- node_modules/secret/lib/secret.node --
+not a library
+`},
 		{name: "a module with native code stays outside by itself", handler: "app.handler", want: "addon", program: "main.cjs",
 			holds: []string{"node_modules/addon/binding.gyp", "node_modules/addon/build/Release/addon.node", "node_modules/addon/index.js"}, files: `
 -- app.ts --

@@ -27,6 +27,8 @@ type nodeBundle struct {
 
 	mu     sync.Mutex
 	addons map[string]string // module with native code → its folder
+	runs   int
+	loads  map[string]int // folders of modules found to load addons → the run that found it
 }
 
 // importLine is the entry's import of a handler; missing exports are reported on it.
@@ -100,6 +102,21 @@ func (b *nodeBundle) setup(build esbuild.PluginBuild) {
 		}
 		return esbuild.OnLoadResult{Contents: &source, ResolveDir: b.graph.Dir, Loader: esbuild.LoaderJS}, nil
 	})
+	// An addon inside a module: the module stays outside on the next run.
+	build.OnLoad(esbuild.OnLoadOptions{Filter: `\.node$`}, func(a esbuild.OnLoadArgs) (esbuild.OnLoadResult, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		dir := moduleFolder(a.Path)
+		if run := b.loads[dir]; dir == "" || run != 0 && run != b.runs {
+			return esbuild.OnLoadResult{Errors: []esbuild.Message{{
+				Text:  fmt.Sprintf("%s: a native addon cannot be bundled", relative(b.graph.Dir, a.Path)),
+				Notes: []esbuild.Note{{Text: "import the module that loads it by its name, or add the file with package.include and load it with createRequire"}},
+			}}}, nil
+		}
+		b.loads[dir] = b.runs
+		empty := ""
+		return esbuild.OnLoadResult{Contents: &empty, Loader: esbuild.LoaderJS}, nil
+	})
 	// Bare imports: what the manifest calls external, and modules with native
 	// code, which cannot be moved into one file.
 	build.OnResolve(esbuild.OnResolveOptions{Filter: `^[^./]`}, func(a esbuild.OnResolveArgs) (esbuild.OnResolveResult, error) {
@@ -112,7 +129,7 @@ func (b *nodeBundle) setup(build esbuild.PluginBuild) {
 		if dir == "" && !listed {
 			return esbuild.OnResolveResult{}, nil
 		}
-		if !listed && !hasNativeCode(dir) {
+		if !listed && !hasNativeCode(dir) && !b.loaded(realPath(dir)) {
 			return esbuild.OnResolveResult{}, nil
 		}
 		b.mu.Lock()
@@ -120,6 +137,26 @@ func (b *nodeBundle) setup(build esbuild.PluginBuild) {
 		b.addons[module] = dir
 		return esbuild.OnResolveResult{Path: a.Path, External: true}, nil
 	})
+}
+
+// bundle runs esbuild until no module with native code is in the bundle: some are
+// known only by the addon they load.
+func (b *nodeBundle) bundle(format esbuild.Format) esbuild.BuildResult {
+	for {
+		b.runs++
+		known := len(b.loads)
+		result := b.run(format)
+		if len(b.loads) == known {
+			return result
+		}
+	}
+}
+
+// loaded reports whether the module in a folder was seen to load an addon.
+func (b *nodeBundle) loaded(dir string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loads[dir] != 0
 }
 
 // wantsModule reports whether a CommonJS bundle failed, or would misbehave, for a

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,18 @@ func findModule(dir, module string) string {
 			return ""
 		}
 	}
+}
+
+// moduleFolder returns the folder of the module that a file belongs to, or "".
+func moduleFolder(file string) string {
+	const folder = "/node_modules/"
+	slash := filepath.ToSlash(file)
+	i := strings.LastIndex(slash, folder)
+	if i < 0 {
+		return ""
+	}
+	start := i + len(folder)
+	return filepath.FromSlash(slash[:start] + moduleName(slash[start:]))
 }
 
 // matchesModule reports whether a pattern of package.external covers module:
@@ -53,7 +66,12 @@ func readPackageJSON(dir string) packageJSON {
 	return p
 }
 
-// hasNativeCode tells modules that load a compiled addon by the loaders they use.
+// platformModule is a module that holds what was compiled for one platform, named
+// as is usual: @img/sharp-linux-x64, @node-rs/argon2-darwin-arm64.
+var platformModule = regexp.MustCompile(`[-_/](linux|linuxmusl|darwin|win32)[-_](x64|arm64)\b`)
+
+// hasNativeCode tells modules that load a compiled addon by the loaders they use
+// and by what they would like installed.
 func hasNativeCode(dir string) bool {
 	p := readPackageJSON(dir)
 	if p.GypFile || len(p.Binary) > 0 || len(p.NAPI) > 0 {
@@ -61,6 +79,11 @@ func hasNativeCode(dir string) bool {
 	}
 	for _, loader := range []string{"bindings", "node-gyp-build", "node-gyp-build-optional-packages", "@mapbox/node-pre-gyp", "prebuild-install", "node-addon-api", "nan"} {
 		if _, ok := p.Dependencies[loader]; ok {
+			return true
+		}
+	}
+	for name := range p.OptionalDependencies {
+		if platformModule.MatchString(name) {
 			return true
 		}
 	}
