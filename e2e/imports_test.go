@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 
 	"providers":              {"manifest/diag", "manifest/graph"},
 	"providers/local/api":    {},
-	"providers/local/broker": {"providers/local/api"},
+	"providers/local/broker": {"manifest/diag", "providers/local/api"},
 	"providers/local/host":   {"providers/local/api", "providers/local/broker"},
 	"providers/local":        {"manifest/diag", "manifest/graph", "providers", "providers/local/api", "providers/local/host"},
 	"providers/all":          {"providers", "providers/local"},
