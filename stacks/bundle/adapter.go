@@ -36,12 +36,18 @@ func adapterFiles(dir string) map[string][]byte {
 	return files
 }
 
-// adapterHash identifies the adapter of a language, for recipes.
+// packagingRules counts the versions of what is done with sources. Raise it when the
+// same sources make another package: packages of earlier releases are then built
+// anew.
+const packagingRules = 2
+
+// adapterHash identifies the adapter of a language and the rules of packaging, for
+// recipes.
 func adapterHash(dir string) string {
 	if h, ok := adapterHashes.Load(dir); ok {
 		return h.(string)
 	}
-	h := digest(adapterFiles(dir))
+	h := digest([]any{packagingRules, adapterFiles(dir)})
 	adapterHashes.Store(dir, h)
 	return h
 }

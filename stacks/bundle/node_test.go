@@ -209,6 +209,7 @@ func TestNodeHandlersThatCannotServeEndTheWorker(t *testing.T) {
 	for _, c := range []struct{ name, files, http, event, want string }{
 		{"a handler that is a number", "-- a.ts --\nexport const handler = 7\n", "a.handler", "", "the http handler a.handler must be a function or an object with fetch, not number"},
 		{"a CommonJS module without the export", "-- a.js --\nexports.other = () => {}\n", "a.handler", "", "the http handler a.handler must be a function or an object with fetch, not undefined"},
+		{"an Express application", "-- a.js --\nconst app = (req, res, next) => {}\napp.handle = app.listen = () => {}\nmodule.exports = app\n", "a.default", "", "the http handler a.default takes Node's (req, res), as Express does"},
 		{"one function for both kinds", "-- a.ts --\nexport const handler = () => {}\n", "a.handler", "a.handler", "a.handler has http and event triggers: export an object with fetch and event"},
 		{"a module that throws", "-- a.ts --\nif (process.env.ANYFAAS_FUNCTION) throw new Error('no database')\nexport const handler = () => {}\n", "a.handler", "", "Error: no database"},
 	} {
