@@ -16,14 +16,17 @@ import (
 type mortal struct {
 	*fake
 	asked []string
-	gone  []string
+	found providers.Revived
 	fails error
 }
 
-func (m *mortal) Revive(_ context.Context, o providers.HostOptions, ids []string) ([]string, error) {
+func (m *mortal) Revive(_ context.Context, o providers.HostOptions, recorded []providers.Recorded) (providers.Revived, error) {
 	m.calls = append(m.calls, "revive")
-	m.asked, m.host = ids, o
-	return m.gone, m.fails
+	for _, r := range recorded {
+		m.asked = append(m.asked, fmt.Sprint(r.ID, r.Outputs))
+	}
+	m.host = o
+	return m.found, m.fails
 }
 
 func (m *mortal) Refresh(ctx context.Context, id ID, p Program, o Options, s event.Sink) (Result, error) {
@@ -41,7 +44,7 @@ func TestADeployBringsBackWhatIsGone(t *testing.T) {
 		{Type: "pulumi:pulumi:Stack", ID: ""},
 		{Type: "pulumi:providers:toy", ID: "1234"},
 		{Type: "toy:index:Function", ID: "api"},
-		{Type: "toy:index:Queue", ID: "jobs"},
+		{Type: "toy:index:Queue", ID: "jobs", Outputs: map[string]any{"url": "u"}},
 	}}
 	for _, test := range []struct {
 		name    string
@@ -61,22 +64,38 @@ func TestADeployBringsBackWhatIsGone(t *testing.T) {
 			name:   "everything is there",
 			mortal: mortal{fake: &fake{state: recorded}},
 			calls:  []string{"build", "revive", "up"},
-			asked:  []string{"api", "jobs"},
+			asked:  []string{"apimap[]", "jobsmap[url:u]"},
 			err:    "<nil>",
 		},
 		{
 			name:    "something is gone",
-			mortal:  mortal{fake: &fake{state: recorded}, gone: []string{"jobs"}},
+			mortal:  mortal{fake: &fake{state: recorded}, found: providers.Revived{Gone: []string{"jobs"}}},
 			calls:   []string{"build", "revive", "refresh", "up"},
-			asked:   []string{"api", "jobs"},
+			asked:   []string{"apimap[]", "jobsmap[url:u]"},
 			err:     "<nil>",
 			message: "1 of 2 resources are gone and will be made again",
+		},
+		{
+			name:    "something is elsewhere",
+			mortal:  mortal{fake: &fake{state: recorded}, found: providers.Revived{Moved: []string{"jobs"}}},
+			calls:   []string{"build", "revive", "refresh", "up"},
+			asked:   []string{"apimap[]", "jobsmap[url:u]"},
+			err:     "<nil>",
+			message: "1 of 2 resources have moved: their old ports are taken; what uses them is changed",
+		},
+		{
+			name:    "something is down until somebody does something",
+			mortal:  mortal{fake: &fake{state: recorded}, found: providers.Revived{Down: []string{"service shop is down: the port is taken"}}},
+			calls:   []string{"build", "revive", "up"},
+			asked:   []string{"apimap[]", "jobsmap[url:u]"},
+			err:     "<nil>",
+			message: "service shop is down: the port is taken",
 		},
 		{
 			name:   "it cannot be told",
 			mortal: mortal{fake: &fake{state: recorded}, fails: errors.New("no answer")},
 			calls:  []string{"build", "revive"},
-			asked:  []string{"api", "jobs"},
+			asked:  []string{"apimap[]", "jobsmap[url:u]"},
 			err:    "deploy shop/dev (toy): no answer",
 		},
 	} {

@@ -147,14 +147,6 @@ func (d *deployment) NewResource(args pulumi.MockResourceArgs) (string, resource
 	return old.ID, old.out, nil
 }
 
-func (d *deployment) ids() []string {
-	var ids []string
-	for _, r := range d.resources {
-		ids = append(ids, r.ID)
-	}
-	return ids
-}
-
 // everything returns the graph of testdata/manifests/everything.yaml on a free
 // port, and packages for its functions.
 func everything(t *testing.T) (*graph.Graph, providers.Artifacts) {
@@ -243,9 +235,16 @@ func TestLifeOnTheRealHost(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 
-	gone, err := Provider{}.Revive(t.Context(), providers.HostOptions{Home: w.home}, append(d.ids(), "shop-dev/queues/other"))
-	if err != nil || !cmp.Equal(gone, []string{"shop-dev/queues/other"}) {
-		t.Errorf("gone %v, %v", gone, err)
+	recorded := []providers.Recorded{{ID: "shop-dev/queues/other"}}
+	for _, r := range d.resources {
+		recorded = append(recorded, providers.Recorded{ID: r.ID, Outputs: r.out.Mappable()})
+	}
+	got, err := Provider{}.Revive(t.Context(), providers.HostOptions{Home: w.home}, recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(providers.Revived{Gone: []string{"shop-dev/queues/other"}}, got); diff != "" {
+		t.Errorf("revived (-want +got):\n%s", diff)
 	}
 
 	for _, r := range slices.Backward(d.resources) {

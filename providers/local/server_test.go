@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -266,24 +265,57 @@ func TestCheckRefusesWhatTheHostCannotUnderstand(t *testing.T) {
 }
 
 func TestRevive(t *testing.T) {
-	ids := []string{"orders-dev/services/orders", "orders-dev/queues/jobs", "orders-dev/routes/api.http.GET%2Forders"}
+	address := func(url string) map[string]any { return map[string]any{"url": url} }
+	ids := []string{"orders-dev/services/orders", "orders-dev/queues/jobs", "orders-dev/routes/api.http.GET%2Forders", "orders-dev/queues/later"}
+	recorded := []providers.Recorded{{ID: ids[0]}, {ID: ids[1]}, {ID: ids[2]}, {ID: ids[3]}}
 	h := newFakeHost()
-	gone, err := revive(t.Context(), h.open, ids)
-	if err != nil || !cmp.Equal(gone, ids) || h.starts != 0 {
-		t.Errorf("without anything kept: %v, %v, %d starts", gone, err, h.starts)
+	check := func(name string, want providers.Revived) {
+		t.Helper()
+		got, err := revive(t.Context(), h.open, recorded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: want -, got +:\n%s", name, d)
+		}
+	}
+	check("without anything kept", providers.Revived{Gone: ids})
+	if h.starts != 0 {
+		t.Errorf("%d starts", h.starts)
 	}
 	s := served(t, h)
-	if _, _, err := s.Create(t.Context(), resourceOf(tokenService, "orders"), serviceProps(), false); err != nil {
-		t.Fatal(err)
+	made := func(token, name string, in resource.PropertyMap) {
+		t.Helper()
+		if _, _, err := s.Create(t.Context(), resourceOf(token, name), in, false); err != nil {
+			t.Fatal(err)
+		}
 	}
-	route := resource.NewPropertyMapFromMap(map[string]any{"stack": "orders-dev", "function": "api", "method": "GET", "path": "/orders"})
-	if _, _, err := s.Create(t.Context(), resourceOf(tokenRoute, "api.http.GET/orders"), route, false); err != nil {
-		t.Fatal(err)
+	made(tokenService, "orders", serviceProps())
+	made(tokenRoute, "api.http.GET/orders", resource.NewPropertyMapFromMap(map[string]any{"stack": "orders-dev", "function": "api", "method": "GET", "path": "/orders"}))
+	made(tokenQueue, "later", resource.NewPropertyMapFromMap(map[string]any{"stack": "orders-dev", "visibility": "30s", "retention": "1h"}))
+	for i, id := range ids {
+		recorded[i].Outputs = h.resources[id].Outputs
 	}
 	h.running, h.kept = false, true
-	gone, err = revive(context.Background(), h.open, ids)
-	if err != nil || !cmp.Equal(gone, ids[1:2]) || h.starts != 2 {
-		t.Errorf("after a restart: %v, %v, %d starts", gone, err, h.starts)
+	check("after a restart", providers.Revived{Gone: ids[1:2]})
+	if h.starts != 2 {
+		t.Errorf("%d starts", h.starts)
+	}
+
+	later := h.resources[ids[3]]
+	later.Outputs = address("http://elsewhere")
+	h.resources[ids[3]] = later
+	check("a queue is elsewhere", providers.Revived{Gone: ids[1:2], Moved: ids[3:]})
+
+	down := h.resources[ids[0]]
+	down.Down = true
+	h.resources[ids[0]] = down
+	h.fail = errors.New("port 80 is taken")
+	check("the front cannot have its port", providers.Revived{Gone: ids[1:2], Moved: ids[3:], Down: []string{"service orders is down: port 80 is taken"}})
+	h.calls = nil
+	check("the front can have another port", providers.Revived{Gone: ids[1:2], Moved: ids[3:]})
+	if d := cmp.Diff([]string{"put " + ids[0], "put " + ids[2]}, h.calls); d != "" {
+		t.Errorf("calls: want -, got +:\n%s", d)
 	}
 }
 

@@ -277,6 +277,7 @@ type ResourceState struct {
 	Name    string          `json:"name"`
 	Spec    json.RawMessage `json:"spec"`
 	Outputs Outputs         `json:"outputs"`
+	Down    bool            `json:"down,omitempty"` // could not be brought back so far, for example because its port is taken
 }
 
 // StackState lists a stack's resources, sorted by kind order and name.

@@ -41,6 +41,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -269,8 +270,15 @@ func (h *host) reapply(ctx context.Context, stack string, key resourceKey) error
 	if !ok {
 		return nil
 	}
-	if _, err := h.apply(ctx, stack, key, rec.Spec); err != nil {
+	out, err := h.apply(ctx, stack, key, rec.Spec)
+	if err != nil {
 		return err
+	}
+	// The broker's ports may be others than before.
+	if !reflect.DeepEqual(normal(rec.Outputs), normal(out)) {
+		if err := h.store.amend(stack, key, rec, out); err != nil {
+			return err
+		}
 	}
 	if key.Kind == api.KindRoute {
 		route, err := checkRoute(rec.Spec)

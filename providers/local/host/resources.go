@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -67,6 +68,11 @@ func (h *host) put(ctx context.Context, name string, key resourceKey, spec json.
 	}
 	defer h.keys.lock(name + "/" + key.String())()
 	out, err := h.apply(ctx, name, key, spec)
+	if key.Kind == api.KindService && portTaken(err) {
+		// A front that wants no port of its own goes elsewhere when a deploy
+		// asks for it. When the host starts it rather waits for the old one.
+		out, err = h.putService(name, spec, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +99,7 @@ func (h *host) apply(ctx context.Context, name string, key resourceKey, spec jso
 	s := h.stack(name)
 	switch key.Kind {
 	case api.KindService:
-		out, err := s.putService(spec, h.lastPort(name, key))
-		if err != nil {
-			return nil, err
-		}
-		data, _ := h.broker.Addrs()
-		out["events"] = data + "/" + name + "/events"
-		return out, nil
+		return h.putService(name, spec, h.lastPort(name, key))
 	case api.KindFunction:
 		return s.putFunction(key.Name, spec)
 	case api.KindRoute:
@@ -113,6 +113,17 @@ func (h *host) apply(ctx context.Context, name string, key resourceKey, spec jso
 		panic(fmt.Sprintf("host: nobody handles resources of kind %q", key.Kind))
 	}
 	return h.broker.Apply(ctx, name, key.Kind, key.Name, spec)
+}
+
+// putService makes the front of a stack be as spec says; see stack.putService.
+func (h *host) putService(name string, spec json.RawMessage, last int) (api.Outputs, error) {
+	out, err := h.stack(name).putService(spec, last)
+	if err != nil {
+		return nil, err
+	}
+	data, _ := h.broker.Addrs()
+	out["events"] = data + "/" + name + "/events"
+	return out, nil
 }
 
 // lastPort returns the port that a service had when it was put last.
@@ -239,6 +250,7 @@ func (h *host) state(name string, key resourceKey) (api.ResourceState, bool) {
 		return api.ResourceState{}, false
 	}
 	spec := rec.Spec
+	down := h.isBroken(brokenResource{name, key})
 	if key.Kind == api.KindFunction {
 		var f api.FunctionSpec
 		if json.Unmarshal(spec, &f) == nil && len(f.Secrets) > 0 {
@@ -248,7 +260,7 @@ func (h *host) state(name string, key resourceKey) (api.ResourceState, bool) {
 			spec, _ = json.Marshal(f)
 		}
 	}
-	return api.ResourceState{Kind: key.Kind, Name: key.Name, Spec: spec, Outputs: rec.Outputs}, true
+	return api.ResourceState{Kind: key.Kind, Name: key.Name, Spec: spec, Outputs: rec.Outputs, Down: down}, true
 }
 
 // stackState lists the resources of a stack.
@@ -282,6 +294,12 @@ func (h *host) policy(stack, name string) api.FunctionSpec {
 		}
 	}
 	return api.FunctionSpec{}
+}
+
+// portTaken reports whether a front could not have its port.
+func portTaken(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.code == "port-taken"
 }
 
 func sameJSON(a, b json.RawMessage) bool {

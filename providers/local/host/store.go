@@ -89,8 +89,19 @@ func (s *store) remember(stack string, key resourceKey, rec record) {
 func (s *store) put(stack string, key resourceKey, spec json.RawMessage, out api.Outputs) (record, error) {
 	s.mu.Lock()
 	s.seq++
-	rec := record{Spec: spec, Outputs: out, Seq: s.seq}
+	seq := s.seq
 	s.mu.Unlock()
+	return s.write(stack, key, record{Spec: spec, Outputs: out, Seq: seq})
+}
+
+// amend stores other outputs of a resource that is otherwise as it was.
+func (s *store) amend(stack string, key resourceKey, rec record, out api.Outputs) error {
+	rec.Outputs = out
+	_, err := s.write(stack, key, rec)
+	return err
+}
+
+func (s *store) write(stack string, key resourceKey, rec record) (record, error) {
 	value, err := json.Marshal(rec)
 	if err != nil {
 		return record{}, err
