@@ -17,7 +17,7 @@ function unwrap(value) {
 export function http(value, name) {
   value = unwrap(value)
   const found = typeof value === 'function' ? value : method(value, 'fetch')
-  if (found === value && (value.length > 2 || (typeof value.handle === 'function' && typeof value.listen === 'function'))) {
+  if (typeof value === 'function' && (value.length > 2 || (typeof value.handle === 'function' && typeof value.listen === 'function'))) {
     throw new TypeError(`the http handler ${name} takes Node's (req, res), as Express does, and is called with a web-standard Request: export a function (request, ctx) that returns a Response, or an app with fetch, such as Hono's`)
   }
   if (found === undefined) throw new TypeError(`the http handler ${name} must be a function or an object with fetch, not ${shape(value)}`)
