@@ -128,7 +128,7 @@ var unknown = resource.MakeComputed(resource.NewProperty(""))
 
 // Read asks the host. What it holds differs from the inputs only when a run was
 // interrupted or somebody else changed it.
-func (s *server) Read(ctx context.Context, r providers.Resource, in, outputs resource.PropertyMap) (string, resource.PropertyMap, resource.PropertyMap, error) {
+func (s *server) Read(ctx context.Context, r providers.Resource, in, _ resource.PropertyMap) (string, resource.PropertyMap, resource.PropertyMap, error) {
 	k, err := lookup(r)
 	if err != nil {
 		return "", nil, nil, err
@@ -146,7 +146,7 @@ func (s *server) Read(ctx context.Context, r providers.Resource, in, outputs res
 		return "", nil, nil, err
 	}
 	id := identity(decoded.stack(), k.api, r.Name)
-	outputs = resource.NewPropertyMapFromMap(state.Outputs)
+	outputs := resource.NewPropertyMapFromMap(state.Outputs)
 	asked := decoded.spec()
 	if err := decoded.read(state.Spec); err != nil {
 		return "", nil, nil, fmt.Errorf("%s %q: %w", r.Type, r.Name, err)

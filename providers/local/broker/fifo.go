@@ -167,13 +167,11 @@ func (q *fifoQueue) take(ctx context.Context, max int, window time.Duration) ([]
 	if len(first) == 0 || max == 1 {
 		return first, err
 	}
-	deadline := make(<-chan time.Time)
+	deadline := past()
 	if window > 0 {
 		t := time.NewTimer(window)
 		defer t.Stop()
 		deadline = t.C
-	} else {
-		deadline = past()
 	}
 	more, err := q.gather(ctx, max-1, deadline)
 	return append(first, more...), err

@@ -62,6 +62,7 @@ func newCall(r *http.Request) (call, error) {
 // context returns the handler's context: it ends with the call or at its
 // deadline, and ctx.Value("anyfaas.requestId") names the call.
 func (c call) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	//lint:ignore SA1029 a handler has no type of ours to import, so the key is a plain string
 	ctx = context.WithValue(ctx, requestIDKey, c.requestID)
 	if c.deadline.IsZero() {
 		return context.WithCancel(ctx)
@@ -69,7 +70,7 @@ func (c call) context(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithDeadline(ctx, c.deadline)
 }
 
-// A handler has no type of ours to import, so the key is a plain string.
+// requestIDKey is the key under which a context holds the request id.
 const requestIDKey = "anyfaas.requestId"
 
 // request completes r for the user's handler.
