@@ -147,12 +147,16 @@ type handlerPart struct {
 	triggers string
 }
 
-var exportText = regexp.MustCompile(`^[^.]*[^./\\](?:\.[^.]+)*\.[A-Za-z_$][A-Za-z0-9_$]*$`)
+var (
+	exportText = regexp.MustCompile(`^(?:\./)?[^.]*[^./\\](?:\.[^.]+)*\.[A-Za-z_$][A-Za-z0-9_$]*$`)
+	rootExport = regexp.MustCompile(`^(?:\./)?\.[A-Za-z_][A-Za-z0-9_]*$`) // of Go's package in the manifest's own folder
+)
 
 func (b *builder) checkHandler(fn *graph.Function, f *field) {
 	switch fn.Runtime.Language {
 	case "node", "python", "go":
-		if !exportText.MatchString(f.value.text) || strings.Contains(f.value.text, `\`) {
+		root := fn.Runtime.Language == "go" && rootExport.MatchString(f.value.text)
+		if !root && !exportText.MatchString(f.value.text) || strings.Contains(f.value.text, `\`) {
 			b.errorf(f, "invalid-handler", "handler cannot be %s: it must be path.name", f.value.describe()).Hint =
 				"name the file without its ending, or the package folder, then the exported name: src/api.handler"
 		}
