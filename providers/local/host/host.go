@@ -198,6 +198,7 @@ func run(ctx context.Context, o Options) error {
 
 // open makes a host with nothing running yet.
 func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, error) {
+	endStrays(l.sockets + string(filepath.Separator)) // of an earlier host that was killed
 	clearFolder(l.temp)
 	clearFolder(l.sockets)
 	st, err := openStore(l.database)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,19 +212,36 @@ func TestAWorkerThatDoesNotStart(t *testing.T) {
 }
 
 func TestProcessesThatAWorkerLeavesBehindEndWithIt(t *testing.T) {
-	h := startHost(t)
-	h.api(nil)
-	child, err := strconv.Atoi(strings.TrimPrefix(h.get("/child"), "200 "))
-	if err != nil {
-		t.Fatal(err)
+	for _, tt := range []struct {
+		name, path string
+		end        func(h *testHost) error
+	}{
+		{"a child, when the worker crashes", "/child", func(h *testHost) error { h.get("/crash"); return nil }},
+		{"a child, when the host is killed", "/child", func(h *testHost) error { return killProcess(h.status().PID) }},
+		{"a daemon, when the worker crashes", "/child/daemon", func(h *testHost) error { h.get("/crash"); return nil }},
+		{"a daemon, when the host is killed", "/child/daemon", func(h *testHost) error { return killProcess(h.status().PID) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if strings.Contains(tt.path, "daemon") && runtime.GOOS != "linux" {
+				t.Skip("only Linux tells whose a process is that has left its group")
+			}
+			h := startHost(t)
+			h.api(nil)
+			child, err := strconv.Atoi(strings.TrimPrefix(h.get(tt.path), "200 "))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.end(h); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() string {
+				if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child)); err == nil && !strings.Contains(string(stat), ") Z ") {
+					return "what the worker started is still there"
+				}
+				return ""
+			})
+		})
 	}
-	h.get("/crash")
-	eventually(t, func() string {
-		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child)); err == nil && !strings.Contains(string(stat), ") Z ") {
-			return "the child of the worker is still there"
-		}
-		return ""
-	})
 }
 
 func TestWorkersAreKeptWarmOrEndedWhenIdle(t *testing.T) {

@@ -210,6 +210,7 @@ func (w *worker) watch(cmd *exec.Cmd, stdout, stderr *os.File) {
 	}
 	close(w.exited)
 	kill(cmd.Process.Pid) // what it started and left behind
+	endStrays(w.socket + "\x00")
 	drained := make(chan struct{})
 	go func() { outputs.Wait(); close(drained) }()
 	select {

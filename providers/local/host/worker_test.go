@@ -142,6 +142,9 @@ func work(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(20 * time.Second)
 	case "child": // starts a process that outlives the worker unless somebody cares
 		cmd := exec.Command("sleep", "60")
+		if arg == "daemon" {
+			cmd.SysProcAttr = detached()
+		}
 		if err := cmd.Start(); err != nil {
 			panic(err)
 		}
