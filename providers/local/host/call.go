@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -123,6 +124,10 @@ func (e *execution) diagnose(ctx context.Context, err error) *failure {
 	}
 	if reason := e.worker.crash(); reason != "" {
 		return &failure{http.StatusBadGateway, reason, err}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		e.retire = true // it would refuse every call
+		return &failure{http.StatusBadGateway, "the worker runs but takes no connections; it is replaced", err}
 	}
 	return &failure{http.StatusBadGateway, "the worker broke off: " + err.Error(), err}
 }

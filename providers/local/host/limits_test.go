@@ -186,6 +186,18 @@ func TestAWorkerThatCrashes(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatTakesNoConnectionsIsReplaced(t *testing.T) {
+	h := startHost(t)
+	h.api(nil)
+	h.get("/deaf")
+	if got, want := h.get("/hello"), `502 {"message":"the worker runs but takes no connections; it is replaced"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := h.get("/hello"), "200 hello from api"; got != want {
+		t.Errorf("afterwards: got %s, want %s", got, want)
+	}
+}
+
 func TestAWorkerThatDoesNotStart(t *testing.T) {
 	h := startHost(t)
 	tests := []struct {

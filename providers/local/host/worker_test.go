@@ -149,6 +149,11 @@ func work(w http.ResponseWriter, r *http.Request) {
 			panic(err)
 		}
 		fmt.Fprint(w, cmd.Process.Pid)
+	case "deaf": // takes no connections after this one
+		if err := os.Remove(strings.TrimPrefix(os.Getenv(api.ListenerEnv), "unix:")); err != nil {
+			panic(err)
+		}
+		w.Header().Set("Connection", "close")
 	case "crash":
 		fmt.Fprintln(os.Stderr, "about to crash")
 		os.Exit(3)
