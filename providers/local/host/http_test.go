@@ -131,8 +131,15 @@ func TestWhatPassesBetweenClientAndWorker(t *testing.T) {
 		},
 		{
 			"an old client without a host name is served",
-			"GET /hello HTTP/1.0\n\n",
-			"200 OK\nContent-Length: 14\nContent-Type: text/plain\n\nhello from api",
+			"GET /raw HTTP/1.0\n\n",
+			"200 OK\nContent-Length: LEN\nContent-Type: text/plain; charset=utf-8\n\nGET /raw localhost\n" +
+				"Anyfaas-Client-Ip: 127.0.0.1\nAnyfaas-Params: {\"path\":\"raw\"}\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: localhost\nX-Forwarded-Proto: http\n",
+		},
+		{
+			"what a client forgot to escape is escaped",
+			"GET /raw/é?q=ü%20 HTTP/1.1\nHost: localhost\n\n",
+			"200 OK\nContent-Length: LEN\nContent-Type: text/plain; charset=utf-8\n\nGET /raw/%C3%A9?q=%C3%BC%20 localhost\n" +
+				"Anyfaas-Client-Ip: 127.0.0.1\nAnyfaas-Params: {\"path\":\"raw/\\u00e9\"}\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: localhost\nX-Forwarded-Proto: http\n",
 		},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -31,6 +32,9 @@ type arrival struct {
 
 // serveHTTP passes a client's request to a worker and the answer back.
 func (f *function) serveHTTP(rw http.ResponseWriter, r *http.Request, a arrival) {
+	if r.Host == "" { // HTTP/1.0
+		r.Host = "localhost"
+	}
 	req := &request{method: r.Method, uri: requestURI(r), host: r.Host, header: r.Header, length: r.ContentLength, tail: r.Trailer}
 	if err := readWhole(req, r); err != nil {
 		writeMessage(rw, http.StatusBadRequest, "the request body broke off")
@@ -67,12 +71,25 @@ func (f *function) serveHTTP(rw http.ResponseWriter, r *http.Request, a arrival)
 	e.end(reply.StatusCode, "")
 }
 
-// requestURI returns the path and query as the client sent them.
+// requestURI returns the path and query as the client sent them, but for what no URL
+// may hold and servers disagree on: bytes beyond ASCII are escaped.
 func requestURI(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		return r.RequestURI
+	uri := r.RequestURI
+	if !strings.HasPrefix(uri, "/") {
+		uri = r.URL.RequestURI() // "GET http://host/path HTTP/1.1"
 	}
-	return r.URL.RequestURI() // "GET http://host/path HTTP/1.1"
+	if !strings.ContainsFunc(uri, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return uri
+	}
+	var escaped strings.Builder
+	for i := range len(uri) {
+		if c := uri[i]; c >= utf8.RuneSelf {
+			fmt.Fprintf(&escaped, "%%%02X", c)
+		} else {
+			escaped.WriteByte(c)
+		}
+	}
+	return escaped.String()
 }
 
 // readWhole reads a short body, so that no worker waits for a slow client.
