@@ -235,7 +235,7 @@ func lastOutput(path string, from int64) string {
 var passedOn = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-	"GOCOVERDIR", "SystemRoot", "USERPROFILE", "LOCALAPPDATA", "TEMP", "TMP",
+	"GOCOVERDIR", "GOMAXPROCS", "SystemRoot", "USERPROFILE", "LOCALAPPDATA", "TEMP", "TMP",
 }
 
 func hostEnvironment(environ []string) []string {

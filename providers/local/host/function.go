@@ -250,7 +250,7 @@ func (f *function) maxWorkers() int {
 	if n := f.spec.MaxConcurrency; n > 0 {
 		return (n + f.perInstance() - 1) / f.perInstance()
 	}
-	return max(8, 4*runtime.GOMAXPROCS(0))
+	return max(8, 4*runtime.NumCPU())
 }
 
 // free returns the ready worker with the fewest executions that can take one

@@ -135,7 +135,19 @@ func Run(ctx context.Context, o Options) error {
 	if o.ready == nil {
 		o.ready = reportReady
 	}
+	shareProcessors()
 	return run(ctx, o)
+}
+
+// shareProcessors leaves half of the processors to the workers, unless GOMAXPROCS
+// says otherwise. A call passes from the client to the front to a worker and back;
+// when the front's goroutines spread over every processor, they wait for one
+// another's wake-ups and take the workers' time: on two processors a call then
+// takes half as long again.
+func shareProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
+	}
 }
 
 // ErrRunning says that another process is the host of this home.
@@ -214,7 +226,7 @@ func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, er
 		machine: machine{
 			layout: l, artifacts: arts, log: log, spawner: newSpawner(), idle: o.Idle, firstPort: cmp.Or(o.FirstPort, firstPort), getenv: os.Getenv,
 			logs:  openLogbook(l.logs, log),
-			boots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+			boots: make(chan struct{}, 2*runtime.NumCPU()),
 			ctx:   context.WithoutCancel(ctx),
 		},
 		options: o, started: time.Now(), parent: os.Getppid(), store: st,
