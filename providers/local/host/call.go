@@ -47,6 +47,8 @@ const (
 	messageTimeout  = "Endpoint request timed out"
 	messageNotFound = "Not Found"
 	messageBusy     = "Too Many Requests"
+
+	messageBrokenBody = "the request body broke off"
 )
 
 // admit waits for a worker; see acquire for source. On failure the call is

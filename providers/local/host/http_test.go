@@ -276,6 +276,22 @@ func TestAnAnswerBeforeTheWholeRequestArrives(t *testing.T) {
 	}
 }
 
+func TestAMalformedBodyIsTheFaultOfTheClient(t *testing.T) {
+	h := startHost(t)
+	h.api(nil)
+	got := h.raw("POST /sleep/1m HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n5\nstart\nno size\n")
+	want := "400 Bad Request\nContent-Length: 40\nContent-Type: application/json\n\n" + `{"message":"the request body broke off"}`
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if st := h.functionStatus("api"); st.Errors != 0 {
+		t.Errorf("the function is said to have failed: %+v", st)
+	}
+	if got, want := h.get("/hello"), "200 hello from api"; got != want {
+		t.Errorf("afterwards: got %q, want %q", got, want)
+	}
+}
+
 func TestAnAnswerThatBreaksOffIsNotAWholeOne(t *testing.T) {
 	h := startHost(t)
 	h.api(nil)

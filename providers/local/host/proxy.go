@@ -37,7 +37,7 @@ func (f *function) serveHTTP(rw http.ResponseWriter, r *http.Request, a arrival)
 	}
 	req := &request{method: r.Method, uri: requestURI(r), host: r.Host, header: r.Header, length: r.ContentLength, tail: r.Trailer}
 	if err := readWhole(req, r); err != nil {
-		writeMessage(rw, http.StatusBadRequest, "the request body broke off")
+		writeMessage(rw, http.StatusBadRequest, messageBrokenBody)
 		return
 	}
 	e, fail := f.admit(r.Context(), a.id, "", r.Method+" "+r.URL.Path)
@@ -57,6 +57,9 @@ func (f *function) serveHTTP(rw http.ResponseWriter, r *http.Request, a arrival)
 	reply, err := e.worker.send(r.Context(), req, e.deadline)
 	if err != nil {
 		fail := e.diagnose(r.Context(), err)
+		if fail.status == statusClientGone && r.Context().Err() == nil {
+			fail.status, fail.message = http.StatusBadRequest, messageBrokenBody // but the client is there
+		}
 		e.end(fail.status, fail.message)
 		writeFailure(rw, fail)
 		return

@@ -195,17 +195,20 @@ func (w *worker) send(ctx context.Context, req *request, deadline time.Time) (*r
 		r.sent = make(chan error, 1)
 		go func() {
 			err := c.writeStream(req)
+			r.sent <- err // first, so that the end of the connection has a reason
 			if _, ok := errors.AsType[*clientError](err); ok {
 				c.Close() // half a request must not look like a whole one
 			}
-			r.sent <- err
 		}()
 	}
 	method := &http.Request{Method: req.method}
 	for {
 		resp, err := http.ReadResponse(c.r, method)
 		if err != nil {
-			r.finish(finishOptions{Broken: true})
+			sent := r.finish(finishOptions{Broken: true})
+			if client, ok := errors.AsType[*clientError](sent); ok {
+				return nil, client
+			}
 			return nil, err
 		}
 		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
@@ -220,13 +223,14 @@ type finishOptions struct {
 }
 
 // finish ends the exchange and keeps the connection when that is possible. It
-// returns once nothing reads from the client any more.
-func (r *reply) finish(o finishOptions) {
+// returns once nothing reads from the client any more, with the error that ended
+// the sending of the body before this did.
+func (r *reply) finish(o finishOptions) (sent error) {
 	keep := r.unarm() && !o.Broken && !r.Close && r.conn.r.Buffered() == 0
 	if r.sent != nil {
 		select {
-		case err := <-r.sent:
-			keep = keep && err == nil
+		case sent = <-r.sent:
+			keep = keep && sent == nil
 		default: // answered before the whole request was sent
 			keep = false
 			r.conn.Close()
@@ -239,6 +243,7 @@ func (r *reply) finish(o finishOptions) {
 	} else {
 		r.conn.Close()
 	}
+	return sent
 }
 
 func (w *worker) dial() (*conn, error) {
