@@ -14,6 +14,7 @@ func TestThreeLanguagesFromDeployToRemove(t *testing.T) {
 	need(t, "node", "python")
 	w := newWorld(t, "examples/three-languages")
 	w.env = append(w.env, "TALLY_EVERY=1s")
+	w.ownPort()
 	w.must(0, "deploy", "--yes")
 	url := w.url()
 

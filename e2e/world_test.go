@@ -310,8 +310,9 @@ func (w *world) edit(file, old, new string) {
 	}
 }
 
-// ownPort gives the service a port that no other test is given: a front comes
-// back on the port it had, and waits while somebody else has it.
+// ownPort gives the service a port that no other test is given, for tests in
+// which it goes away: a front comes back on the port it had and waits while
+// somebody else has it, and a port that is free is soon another test's.
 func (w *world) ownPort() {
 	w.Helper()
 	for {
@@ -323,7 +324,7 @@ func (w *world) ownPort() {
 		if err := l.Close(); err != nil {
 			w.Fatal(err)
 		}
-		w.edit("serverless.yaml", "provider: local\n", fmt.Sprintf("provider: local\nproviders: { local: { port: %d } }\n", port))
+		w.edit("serverless.yaml", "apiVersion: anyfaas/v1\n", fmt.Sprintf("apiVersion: anyfaas/v1\nproviders: { local: { port: %d } }\n", port))
 		return
 	}
 }
