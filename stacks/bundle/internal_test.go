@@ -58,6 +58,32 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestRequirementsThatNameFiles(t *testing.T) {
+	for line, want := range map[string]string{
+		"requests==2.32": "",
+		"requests[security] >= 2 ; python_version": "",
+		"# ./no":                                  "",
+		"-r more.txt":                             "",
+		"--index-url https://example.com/simple":  "",
+		"tool @ https://example.com/tool.whl":     "",
+		"git+https://example.com/tool.git":        "",
+		"./libs/tool":                             "./libs/tool",
+		"libs/tool[extra]":                        "libs/tool",
+		"tool-1.0-py3-none-any.whl":               "tool-1.0-py3-none-any.whl",
+		"../tool-1.0.tar.gz --hash=sha256:0":      "../tool-1.0.tar.gz",
+		"tool @ file:///libs/tool-1.0.zip # ours": "/libs/tool-1.0.zip",
+		"-e ../lib":                               "../lib",
+		"--editable=.":                            ".",
+		".":                                       ".",
+		"-f wheels":                               "wheels",
+		"--find-links https://example.com/wheels": "",
+	} {
+		if got := localPath(line); got != want {
+			t.Errorf("%q names the file %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestHandlersAreTakenApart(t *testing.T) {
 	for _, c := range []struct{ text, file, name, folder, goName string }{
 		{"src/api.handler", "src/api", "handler", "src/api", "handler"},
@@ -73,5 +99,13 @@ func TestHandlersAreTakenApart(t *testing.T) {
 		if folder, name, _ := r.splitGo(); folder != c.folder || name != c.goName {
 			t.Errorf("%q is in Go %q and %q", c.text, folder, name)
 		}
+	}
+}
+
+func TestAnIndexThatCannotBeReachedIsNotAMissingPackage(t *testing.T) {
+	stderr := "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError(': Failed to establish a new connection: [Errno 111] Connection refused')': /simple/requests/\n" +
+		"ERROR: Could not find a version that satisfies the requirement requests (from versions: none)\nERROR: No matching distribution found for requests\n"
+	if message, hint := pipError(stderr); message != "pip cannot reach its package index" || hint == "" {
+		t.Errorf("message %q, hint %q", message, hint)
 	}
 }

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -278,5 +279,39 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within 10s: %s", what)
 		}
+	}
+}
+
+func TestPythonRequirementsOnDisk(t *testing.T) {
+	runtime := runtimeOf(t, "python")
+	if output(t, "python3", "-c", "import importlib.util as u; print(u.find_spec('pip') is not None)") != "True" {
+		t.Skip("pip is not installed")
+	}
+	dir, cache := project(t, `
+-- bots/requirements.txt --
+../wheels/greetings-1.0-py3-none-any.whl
+-- bots/app.py --
+import greetings
+
+def handler(request, ctx):
+    return greetings.word
+-- wheels/README --
+`), t.TempDir()
+	wheels := filepath.Join(dir, "wheels")
+	g := service(dir, graph.Function{Name: "api", Runtime: runtime, HTTPHandler: "bots/app.handler"})
+	wheel(t, wheels, "greetings", "word = 'first'\ndef main(): pass\n")
+	if r := mustBuild(t, g, cache)["api"]; start(t, r.Artifact).call("GET", "/", "").body != "first" {
+		t.Error("the wheel is not in the package")
+	}
+	if r := mustBuild(t, g, cache)["api"]; !r.Cached {
+		t.Errorf("packaged again: %s", r.Why)
+	}
+	wheel(t, wheels, "greetings", "word = 'second'\ndef main(): pass\n")
+	r := mustBuild(t, g, cache)["api"]
+	if r.Why != "wheels/greetings-1.0-py3-none-any.whl changed" {
+		t.Errorf("packaged because %s", r.Why)
+	}
+	if got := start(t, r.Artifact).call("GET", "/", ""); got.body != "second" {
+		t.Errorf("answer is %d %q", got.status, got.body)
 	}
 }

@@ -49,7 +49,11 @@ func (j *job) vendor(ctx context.Context, handlers []pythonHandler, set *inputSe
 	if !wanted {
 		return nil, nil
 	}
-	key := digest([]any{texts, j.recipe.Tool, runtime.GOOS, runtime.GOARCH})
+	local, err := j.localRequirements(texts, filepath.Dir(main), set)
+	if err != nil {
+		return nil, err
+	}
+	key := digest([]any{texts, local, j.recipe.Tool, runtime.GOOS, runtime.GOARCH})
 	folder := j.store.path("vendor", key)
 	if _, err := os.Stat(folder); err != nil {
 		if err := j.install(ctx, main, key); err != nil {
@@ -87,6 +91,91 @@ func (j *job) requirements(file string, set *inputSet, seen []string) ([]string,
 		texts = append(texts, more...)
 	}
 	return texts, nil
+}
+
+// localRequirements returns the hashes of the wheels, archives and source folders
+// that requirements name by path, by their paths, and records them as inputs. Paths
+// start at the folder in which pip runs.
+func (j *job) localRequirements(texts []string, dir string, set *inputSet) (map[string]string, error) {
+	hashes := map[string]string{}
+	take := func(path string) error {
+		data, err := j.read(path)
+		if err != nil {
+			return err
+		}
+		set.data(path, data)
+		hashes[relative(dir, path)] = set.files[path]
+		return nil
+	}
+	for line := range strings.Lines(strings.Join(texts, "\n")) {
+		path := localPath(line)
+		if path == "" {
+			continue
+		}
+		path = absolute(dir, path)
+		info, err := os.Stat(path)
+		if err != nil {
+			set.none[path] = true // pip tells what is wrong with it
+			continue
+		}
+		if !info.IsDir() {
+			if err := take(path); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		err = filepath.WalkDir(path, func(full string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return j.fileError(full, err)
+			}
+			// What setuptools leaves behind is made from the rest.
+			made := e.Name() == "build" || strings.HasSuffix(e.Name(), ".egg-info")
+			switch {
+			case full != path && e.IsDir() && (made || !anyNames.passes(e)):
+				return fs.SkipDir
+			case e.IsDir():
+				set.dir(full, anyNames)
+			case e.Type().IsRegular() && anyNames.passes(e):
+				return take(full)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return hashes, nil
+}
+
+// localPath returns the path in a line of requirements, or "" when the line names
+// no file: "./libs/tool", "-e ../lib", "tool @ file:///libs/tool-1.0.whl",
+// "--find-links wheels".
+func localPath(line string) string {
+	line = strings.TrimSpace(line)
+	sure := false
+	for _, option := range []string{"-e", "--editable", "-f", "--find-links"} {
+		if rest, ok := strings.CutPrefix(line, option); ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, "=")) {
+			line, sure = strings.TrimSpace(rest[1:]), true
+		}
+	}
+	if _, url, ok := strings.Cut(line, " @ "); ok {
+		line = strings.TrimSpace(url)
+	}
+	for _, mark := range []string{" #", " ;", " --"} {
+		line, _, _ = strings.Cut(line, mark)
+	}
+	line = strings.TrimSpace(line)
+	if rest, ok := strings.CutPrefix(line, "file:"); ok {
+		return strings.TrimPrefix(rest, "//")
+	}
+	if strings.Contains(line, "://") || strings.HasPrefix(line, "-") || strings.HasPrefix(line, "#") {
+		return ""
+	}
+	line, _, _ = strings.Cut(line, "[") // of extras
+	if !sure && line != "." && !strings.ContainsAny(line, "/\\") && !strings.HasSuffix(line, ".whl") && !strings.HasSuffix(line, ".tar.gz") && !strings.HasSuffix(line, ".zip") {
+		return ""
+	}
+	return line
 }
 
 // install runs pip into the store.
@@ -138,6 +227,8 @@ func pipError(stderr string) (message, hint string) {
 	switch {
 	case strings.Contains(stderr, "No module named pip"):
 		return "pip is not installed for this Python", "run python3 -m ensurepip, or install the package python3-pip"
+	case strings.Contains(stderr, "after connection broken by"), strings.Contains(stderr, "There was a problem confirming the ssl certificate"):
+		return "pip cannot reach its package index", "check the network and the index (pip config list); to install without one, put wheels into a folder and set PIP_NO_INDEX=1 and PIP_FIND_LINKS=<folder>"
 	case strings.Contains(stderr, "No matching distribution found for "):
 		_, rest, _ := strings.Cut(stderr, "No matching distribution found for ")
 		name := firstLine(rest)
