@@ -192,6 +192,9 @@ func nodeHint(m esbuild.Message) string {
 		}
 		return fmt.Sprintf("run `npm install %s`, or name it under package.external", moduleName(spec))
 	}
+	if strings.HasPrefix(m.Text, "No loader is configured for ") {
+		return "text is imported from .txt, .html, .md, .sql and .graphql files; add others with package.include and read them when the function runs"
+	}
 	for _, n := range m.Notes {
 		if n.Text != "" {
 			return n.Text

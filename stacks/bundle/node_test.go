@@ -120,6 +120,16 @@ module.exports = 'nested'
 -- node_modules/unused/package.json --
 {"name": "unused"}
 `},
+		{name: "text files are strings", handler: "app.handler", want: "select 1;\ntype Query\n", program: "main.cjs", files: `
+-- app.ts --
+import sql from './one.sql'
+import schema from './one.graphql'
+export const handler = () => new Response(sql + schema)
+-- one.sql --
+select 1;
+-- one.graphql --
+type Query
+`},
 		{name: "a module known by the platforms it is compiled for stays outside", handler: "app.handler", want: "red", program: "main.cjs",
 			holds: []string{"node_modules/@img/pixel-linux-x64/pixel.node", "node_modules/pixel/index.js"}, files: `
 -- app.ts --

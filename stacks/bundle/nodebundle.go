@@ -60,6 +60,12 @@ const moduleBanner = `import{createRequire as __anyfaasRequire}from'node:module'
 	`globalThis.require??=__anyfaasRequire(import.meta.url);` +
 	`globalThis.__filename??=import.meta.filename;globalThis.__dirname??=import.meta.dirname;`
 
+// textLoaders are for files that are imported as strings, besides .txt.
+var textLoaders = map[string]esbuild.Loader{
+	".html": esbuild.LoaderText, ".md": esbuild.LoaderText, ".sql": esbuild.LoaderText,
+	".graphql": esbuild.LoaderText, ".gql": esbuild.LoaderText,
+}
+
 func (b *nodeBundle) run(format esbuild.Format) esbuild.BuildResult {
 	options := esbuild.BuildOptions{
 		EntryPoints:    []string{adapterNamespace + ":entry"},
@@ -76,6 +82,7 @@ func (b *nodeBundle) run(format esbuild.Format) esbuild.BuildResult {
 		KeepNames:      true,
 		Metafile:       true,
 		LogLevel:       esbuild.LogLevelSilent,
+		Loader:         textLoaders,
 		Plugins:        []esbuild.Plugin{{Name: "anyfaas", Setup: b.setup}},
 	}
 	if format == esbuild.FormatESModule {
