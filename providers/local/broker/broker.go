@@ -52,6 +52,11 @@ type Options struct {
 	// 9400. Ports once found are kept for the next runs over Dir.
 	FirstPort int
 
+	// Restored is closed when all that existed before is applied again. Until
+	// then senders wait: what a change triggers might not be known yet. Nil
+	// lets them in at once.
+	Restored <-chan struct{}
+
 	Log   *slog.Logger // nil discards
 	Clock Clock        // of schedules; nil is the system's clock
 	Retry Backoff      // pauses between attempts; zero is 250 ms doubling to 30 s

@@ -71,7 +71,7 @@ func (d *dataServer) close() error {
 }
 
 func (d *dataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if why := refused(r); why != "" {
+	if why, ok := d.b.admit(r); !ok {
 		writeError(w, http.StatusForbidden, "forbidden", why)
 		return
 	}

@@ -59,6 +59,22 @@ func (b *Broker) listenKept(ctx context.Context, name string, first int) (net.Li
 	}
 }
 
+// admit reports whether a request may be served, and why not. It waits until all
+// that could be triggered by it is there.
+func (b *Broker) admit(r *http.Request) (refusal string, ok bool) {
+	if why := refused(r); why != "" {
+		return why, false
+	}
+	if b.opts.Restored != nil {
+		select {
+		case <-b.opts.Restored:
+		case <-r.Context().Done():
+			return "the local host is starting", false
+		}
+	}
+	return "", true
+}
+
 // refused says why a request must not be served, or "". A web page anywhere can
 // make a browser on this machine send requests here, so only requests that
 // name a loopback host, and come from no page or a page of this machine, pass.

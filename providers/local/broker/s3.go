@@ -47,7 +47,7 @@ func (b *Broker) startS3(ctx context.Context) (*s3Server, error) {
 	}
 	s := &s3Server{objects: &objects{b: b, db: out.db, out: out, dir: dir}, url: "http://" + l.Addr().String(), ended: make(chan error, 1)}
 	api := gofakes3.New(s.objects, gofakes3.WithTimeSkewLimit(0), gofakes3.WithMetadataSizeLimit(MaxAttributes)).Server()
-	s.server = &http.Server{Handler: guardS3(api), ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 2 * MaxAttributes}
+	s.server = &http.Server{Handler: b.guardS3(api), ReadHeaderTimeout: 30 * time.Second, MaxHeaderBytes: 2 * MaxAttributes}
 	go func() { s.ended <- s.server.Serve(l) }()
 	b.s3 = s
 	return s, nil
@@ -71,9 +71,9 @@ var unsupported = []string{
 
 // guardS3 refuses what must not pass and brings bodies into the form that
 // gofakes3 knows.
-func guardS3(next http.Handler) http.Handler {
+func (b *Broker) guardS3(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if why := refused(r); why != "" {
+		if why, ok := b.admit(r); !ok {
 			writeS3Error(w, http.StatusForbidden, "AccessDenied", why)
 			return
 		}

@@ -126,6 +126,11 @@ func shutdown(s *http.Server, grace time.Duration) {
 
 // ServeHTTP finds the function of a request and passes it on.
 func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	select {
+	case <-f.stack.restored:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
 	settings := f.settings.Load()
 	id := f.ids.next()
 	rw.Header()["Anyfaas-Request-Id"] = []string{id}

@@ -46,6 +46,7 @@ type machine struct {
 	boots     chan struct{} // bounds simultaneous starts
 	idle      time.Duration
 	firstPort int
+	restored  chan struct{} // closed when all that was deployed before is back
 	getenv    func(string) string
 	serial    atomic.Int64
 	tasks     sync.WaitGroup // goroutines of workers

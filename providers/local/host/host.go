@@ -225,9 +225,10 @@ func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, er
 	h := &host{
 		machine: machine{
 			layout: l, artifacts: arts, log: log, spawner: newSpawner(), idle: o.Idle, firstPort: cmp.Or(o.FirstPort, firstPort), getenv: os.Getenv,
-			logs:  openLogbook(l.logs, log),
-			boots: make(chan struct{}, 2*runtime.NumCPU()),
-			ctx:   context.WithoutCancel(ctx),
+			restored: make(chan struct{}),
+			logs:     openLogbook(l.logs, log),
+			boots:    make(chan struct{}, 2*runtime.NumCPU()),
+			ctx:      context.WithoutCancel(ctx),
 		},
 		options: o, started: time.Now(), parent: os.Getppid(), store: st,
 		stacks: map[string]*stack{}, activity: time.Now(), stopping: make(chan struct{}),
@@ -236,6 +237,7 @@ func open(ctx context.Context, l layout, o Options, log *slog.Logger) (*host, er
 		Dir: l.broker, Caller: h, Policy: h.policy, Log: log,
 		Known:     func(stack string) bool { return h.find(stack) != nil },
 		FirstPort: h.firstPort - firstPort + brokerPort,
+		Restored:  h.restored,
 	})
 	if err != nil {
 		h.close()
@@ -252,8 +254,10 @@ func clearFolder(dir string) {
 }
 
 // restore brings back what was deployed before. What cannot come back now, like
-// a port that another program has taken meanwhile, is tried again by live.
+// a port that another program has taken meanwhile, is tried again by live. Those
+// who call functions or send events wait until it is done: they would find half.
 func (h *host) restore(ctx context.Context) {
+	defer close(h.restored)
 	h.collect(0)
 	for _, kind := range api.Kinds {
 		for _, name := range h.store.names() {

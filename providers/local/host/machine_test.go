@@ -215,6 +215,7 @@ func newTestMachine(t *testing.T) *machine {
 	m := &machine{
 		layout: l, log: log, logs: openLogbook(l.logs, log), spawner: newSpawner(),
 		boots: make(chan struct{}, 4), idle: time.Minute, getenv: os.Getenv, ctx: context.Background(),
+		restored: make(chan struct{}),
 	}
 	t.Cleanup(func() {
 		m.tasks.Wait()

@@ -7,9 +7,30 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
 )
+
+func TestCallersWaitUntilAllFunctionsAreBack(t *testing.T) {
+	m := newTestMachine(t)
+	s := newStack(m, testStack)
+	if _, err := s.putService([]byte(`{"service": "shop", "stage": "dev", "owner": "/project", "port": 0}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer s.close(0)
+	answered := make(chan string, 1)
+	go func() { answered <- answerOf(http.Get(s.url() + "/hello")) }()
+	select {
+	case got := <-answered:
+		t.Errorf("answered before the functions are there: %s", got)
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(m.restored)
+	if got, want := <-answered, `404 {"message":"Not Found"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
 
 // Another user of the machine may have a host, and the default ports, first.
 func TestWhatHadAPortThatIsTakenNowIsFoundElsewhere(t *testing.T) {
