@@ -68,8 +68,6 @@ var owners = map[string][]string{
 	"github.com/nats-io":                    {"providers/local/broker"},
 	"github.com/johannesboyne/gofakes3":     {"providers/local/broker"},
 	"go.etcd.io/bbolt":                      {"providers/local/broker", "providers/local/host"},
-	"github.com/spf13/afero":                {"providers/local/broker"},
-	"github.com/netresearch/go-cron":        {"providers/local/broker"},
 	"github.com/adhocore/gronx":             {"providers/local/broker", "manifest"},
 	"github.com/go-jose/go-jose/v4":         {"providers/local/host"},
 	"github.com/fsnotify/fsnotify":          {"stacks/bundle"},
