@@ -202,6 +202,7 @@ class ASGI:
                 await room.acquire()
             if gone.is_set():
                 room.release()  # nobody listens; the next one who waits goes on too
+                await asyncio.sleep(0)  # lets the application hear of it
             else:
                 out.put(message)
 
