@@ -313,6 +313,8 @@ func (b *goBuild) refused(ctx context.Context, stderr []byte, err error) error {
 // goHint knows what to do about some of go's errors.
 func goHint(line string) string {
 	switch {
+	case strings.Contains(line, "build constraints exclude all Go files"):
+		return "if it is cgo that they need, set CGO_ENABLED=1; build tags are given with GOFLAGS=-tags=name"
 	case strings.Contains(line, "is not one of the workspace modules"), strings.Contains(line, "go.work"):
 		return "add the module to go.work with `go work use`"
 	case strings.Contains(line, "missing go.sum entry"), strings.Contains(line, "no required module provides package"), strings.Contains(line, "updates to go.mod needed"):
@@ -345,6 +347,11 @@ func goErrors(stderr, home, dir string) []string {
 			continue
 		}
 		lines = append(lines, line)
+	}
+	for i, line := range lines {
+		if importer, rest, ok := strings.Cut(line, " imports "); ok && strings.HasSuffix(importer, "/"+goMainName) {
+			lines[i] = rest // the user has never seen our main
+		}
 	}
 	return lines
 }

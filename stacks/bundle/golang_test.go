@@ -301,3 +301,23 @@ var Handler = 7
 	}
 	w.logs("handler api.Handler must be a func(http.ResponseWriter, *http.Request) or an http.Handler, not int")
 }
+
+func TestGoHandlerThatIsNilEndsTheWorker(t *testing.T) {
+	files := `
+-- go.mod --
+module example.com/shop
+go 1.22
+-- api/api.go --
+package api
+
+import "net/http"
+
+var Handler http.Handler
+`
+	g := service(project(t, files), graph.Function{Name: "api", Runtime: runtimeOf(t, "go"), HTTPHandler: "api.Handler"})
+	w := launch(t, mustBuild(t, g, t.TempDir())["api"].Artifact)
+	if code := w.waitExit(); code != 1 {
+		t.Errorf("exit %d, want 1", code)
+	}
+	w.logs("handler api.Handler is nil: assign it where it is declared or in an init function")
+}

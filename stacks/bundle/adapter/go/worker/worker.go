@@ -83,6 +83,9 @@ func newHandler(f Functions) (*handler, error) {
 	h := &handler{}
 	switch v := f.HTTP.(type) {
 	case nil:
+		if f.HTTPName != "" {
+			return nil, fmt.Errorf("handler %s is nil: assign it where it is declared or in an init function", f.HTTPName)
+		}
 	case http.Handler:
 		h.http = v
 	case func(http.ResponseWriter, *http.Request):
