@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -267,11 +268,21 @@ func createExclusively(p string, data []byte) error {
 	return err
 }
 
+// guardPatience is how long somebody else may have a guard, which is held for
+// moments only. Tests shorten it.
+var guardPatience = 10 * time.Second
+
 // guardFile takes the operating system's lock on a file, which ends with the
-// process, whatever way it ends.
+// process, whatever way it ends. A process that was suspended in between keeps
+// it, so the wait is bounded.
 func guardFile(ctx context.Context, p string) (func(), error) {
 	l := flock.New(p, flock.SetPermissions(0o600))
-	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+	limited, cancel := context.WithTimeout(ctx, guardPatience)
+	defer cancel()
+	if _, err := l.TryLockContext(limited, 5*time.Millisecond); err != nil {
+		if ctx.Err() == nil && limited.Err() != nil {
+			err = fmt.Errorf("another process has held %s for %v, which takes moments unless it is suspended: look for a stopped anyfaas, let it go on or end it", p, guardPatience)
+		}
 		return nil, err
 	}
 	return func() { l.Close() }, nil

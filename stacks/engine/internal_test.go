@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -164,4 +165,28 @@ func TestSecretsStaySecretWhenReadBack(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// A process that was suspended while it held the guard must not make all others
+// hang.
+func TestAGuardThatIsNotGivenBackIsNotWaitedForForever(t *testing.T) {
+	was := guardPatience
+	guardPatience = 20 * time.Millisecond
+	defer func() { guardPatience = was }()
+	p := filepath.Join(t.TempDir(), "guard")
+	release, err := guardFile(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = guardFile(t.Context(), p)
+	want := "another process has held " + p + " for 20ms, which takes moments unless it is suspended: look for a stopped anyfaas, let it go on or end it"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	release()
+	release, err = guardFile(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
 }
