@@ -38,6 +38,9 @@ func NewClient(home string) *Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	c.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if err := c.layout.trusted(); err != nil {
+				return nil, err
+			}
 			return dialer.DialContext(ctx, "unix", c.layout.socket)
 		},
 		MaxIdleConnsPerHost: 64,

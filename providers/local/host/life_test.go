@@ -471,6 +471,37 @@ func TestOnlyTheOwnerReachesTheHost(t *testing.T) {
 	}
 }
 
+// Anybody can make files in the temporary folder, under any name.
+func TestAForeignSocketIsNotTrusted(t *testing.T) {
+	home := filepath.Join(t.TempDir(), strings.Repeat("long/", 20))
+	socket := Socket(home)
+	short := filepath.Dir(socket)
+	theirs := filepath.Join(t.TempDir(), "x")
+	if err := os.Mkdir(theirs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(short), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(theirs, short); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(short)
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("the host of somebody else was asked for %s", r.URL.Path)
+	}))
+	defer l.Close()
+	c := NewClient(home)
+	defer c.Close()
+	if _, err := c.Status(t.Context()); err == nil || !strings.HasSuffix(err.Error(), short+" is not a folder") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestALongHomeGetsAShortSocket(t *testing.T) {
 	home := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	path := Socket(home)

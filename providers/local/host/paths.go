@@ -3,6 +3,7 @@ package host
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,6 +91,40 @@ func (l layout) prepare() error {
 	return nil
 }
 
+// trusted refuses a socket in the temporary folder, where everybody can make
+// files of any name, unless its folders are this user's: somebody else's would
+// get the secrets of functions.
+func (l layout) trusted() error {
+	short := filepath.Dir(l.socket)
+	if short == l.root {
+		return nil
+	}
+	for _, dir := range []string{filepath.Dir(short), short} {
+		info, err := os.Lstat(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // then there is no host
+		}
+		if err != nil {
+			return err
+		}
+		if err := owned(dir, info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owned refuses what somebody else has put in the place of a folder of ours.
+func owned(dir string, info os.FileInfo) error {
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", dir)
+	}
+	if !ownedByUser(info) {
+		return fmt.Errorf("%s belongs to another user", dir)
+	}
+	return nil
+}
+
 // private makes dir accessible to the owner only and refuses a folder that
 // somebody else has put in our place.
 func private(dir string) error {
@@ -97,11 +132,8 @@ func private(dir string) error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is not a folder", dir)
-	}
-	if !ownedByUser(info) {
-		return fmt.Errorf("%s belongs to another user", dir)
+	if err := owned(dir, info); err != nil {
+		return err
 	}
 	if info.Mode().Perm() == 0o700 {
 		return nil
