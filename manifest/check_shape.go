@@ -175,11 +175,13 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 		c.dict(n, s, t)
 		return
 	}
+	strange := false // a key is not known: it may be meant as the one that is needed
 	for i := range n.fields {
 		f := &n.fields[i]
 		k := s.key(f.key)
 		if k == nil {
 			c.unknownKey(f, s, t)
+			strange = true
 			continue
 		}
 		c.check(f.value, k.shape, &trail{parent: t, key: f.key})
@@ -191,7 +193,9 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 			d.Origin = n.origin
 		}
 	}
-	c.exactlyOne(n, s, t)
+	if !strange {
+		c.exactlyOne(n, s, t)
+	}
 }
 
 // in says where, for messages: ` in functions.api`, or nothing for the top.
