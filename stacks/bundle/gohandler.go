@@ -73,6 +73,9 @@ func (j *job) goHandler(ref handlerRef, set *inputSet) (goHandler, bool) {
 		return goHandler{}, false
 	}
 	set.dir(dir, goNames)
+	if p.broken && moduleRoot(dir) != "" {
+		return goHandler{ref, dir, p.name, name}, true // the compiler says what is wrong, and where
+	}
 	decl, ok := p.names[name]
 	if !ok {
 		d := j.diags.Errorf(pos, CodeHandlerExport, "handler %q: package %s has no %s", ref.text, folder, name)
@@ -127,9 +130,10 @@ func moduleRoot(dir string) string {
 
 // A goSource is a package as parsed, without types.
 type goSource struct {
-	name  string
-	names map[string]ast.Node // functions and variables at the top level
-	fset  *token.FileSet
+	name   string
+	names  map[string]ast.Node // functions and variables at the top level
+	fset   *token.FileSet
+	broken bool // a file has a syntax error
 }
 
 // parseGoFolder parses the files of a folder that this platform compiles. Syntax
@@ -149,11 +153,12 @@ func parseGoFolder(dir string) (goSource, error) {
 		if ok, err := platform.MatchFile(dir, e.Name()); err != nil || !ok {
 			continue
 		}
-		f, _ := parser.ParseFile(p.fset, filepath.Join(dir, e.Name()), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(p.fset, filepath.Join(dir, e.Name()), nil, parser.SkipObjectResolution)
 		if f == nil || f.Name == nil {
 			continue
 		}
 		p.name = f.Name.Name
+		p.broken = p.broken || err != nil
 		p.add(f)
 	}
 	if p.name == "" {
