@@ -2,6 +2,7 @@ package host
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -150,9 +151,9 @@ type tail struct {
 	lines []string
 }
 
-// tailLines and tailWidth bound what a message quotes.
+// tailLines and tailWidth bound what is kept to find the cause in.
 const (
-	tailLines = 8
+	tailLines = 64
 	tailWidth = 300
 )
 
@@ -171,8 +172,24 @@ func (t *tail) add(line string) {
 	}
 }
 
-func (t *tail) String() string {
+// cause returns the line that says why a program ended, "" when nothing was
+// printed. All lines are in the log. Languages put it in different places: Go
+// before the stack, Node.js between the source and the stack, Python at the end.
+func (t *tail) cause() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.Join(t.lines, "\n")
+	if i := slices.IndexFunc(t.lines, func(l string) bool {
+		return strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ")
+	}); i >= 0 {
+		return t.lines[i]
+	}
+	for _, l := range slices.Backward(t.lines) {
+		if l[0] != ' ' && l[0] != '\t' && l != "}" && !strings.HasPrefix(l, "Node.js v") {
+			return l
+		}
+	}
+	if n := len(t.lines); n > 0 {
+		return t.lines[n-1]
+	}
+	return ""
 }

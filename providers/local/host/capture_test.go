@@ -1,6 +1,7 @@
 package host
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +33,38 @@ func TestToWhichCallALineBelongs(t *testing.T) {
 			id, when := r.attribute(tt.read)
 			if id != tt.id || !when.Equal(tt.time) {
 				t.Errorf("got %q %v, want %q %v", id, when, tt.id, tt.time)
+			}
+		})
+	}
+}
+
+func TestTheCauseOfAnEndIsOneLine(t *testing.T) {
+	tests := map[string]struct{ printed, want string }{
+		"nothing": {"", ""},
+		"Python": {
+			"Traceback (most recent call last):\n  File \"worker.py\", line 3, in <module>\n    import api\nModuleNotFoundError: No module named 'nothere'\n",
+			"ModuleNotFoundError: No module named 'nothere'",
+		},
+		"Node.js": {
+			"/app/src/api.ts:1\nthrow new Error('boom')\n^\n\nError: boom\n    at Object.<anonymous> (/app/src/api.ts:1:7)\n    at node:internal/main:28:49\n\nNode.js v20.20.2\n",
+			"Error: boom",
+		},
+		"Node.js with properties": {
+			"Error: no file\n    at load (a.js:1:1) {\n  code: 'ENOENT'\n}\n\nNode.js v20.20.2\n",
+			"Error: no file",
+		},
+		"Go":             {"starting\npanic: boom\n\ngoroutine 1 [running]:\nmain.init.0()\n\tmain.go:3 +0x25\n", "panic: boom"},
+		"plain":          {"cannot start: no key\n", "cannot start: no key"},
+		"indented alone": {"  no key\n", "  no key"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var last tail
+			for line := range strings.Lines(tt.printed) {
+				last.add(strings.TrimSuffix(line, "\n"))
+			}
+			if got := last.cause(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}

@@ -133,8 +133,8 @@ func (w *worker) startFailure() error {
 	if f := w.fault.Load(); f != nil {
 		return errors.New(*f)
 	}
-	if tail := w.stderr.String(); tail != "" {
-		return fmt.Errorf("the worker exited before it was ready (%s): %s", w.exit, tail)
+	if cause := w.stderr.cause(); cause != "" {
+		return fmt.Errorf("the worker exited before it was ready (%s): %s", w.exit, cause)
 	}
 	return fmt.Errorf("the worker exited before it was ready (%s)", w.exit)
 }
