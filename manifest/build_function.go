@@ -49,8 +49,7 @@ func (b *builder) function(f *field) graph.Function {
 		fn.Retries = graph.Retries{Set: true, Attempts: number(r, 2, "attempts"), MaxAge: b.duration(r, time.Minute, 7*24*time.Hour, 0, "maxAge")}
 	}
 	if fn.MaxConcurrency > 0 && fn.Warm > fn.MaxConcurrency {
-		b.errorf(n.get("concurrency").field("warm"), "warm-over-max", "function %q keeps %d warm but runs at most %d at once", fn.Name, fn.Warm, fn.MaxConcurrency).Hint =
-			"raise concurrency.max or lower concurrency.warm"
+		b.errorf(n.get("concurrency").field("warm"), "warm-over-max", "function %q keeps %d warm but runs at most %d at once", fn.Name, fn.Warm, fn.MaxConcurrency).Hint = "raise concurrency.max or lower concurrency.warm"
 	}
 	if d := n.field("deadLetter"); d != nil {
 		b.lookupField(graph.QueueKind, d)
@@ -157,8 +156,7 @@ func (b *builder) checkHandler(fn *graph.Function, f *field) {
 	case "node", "python", "go":
 		root := fn.Runtime.Language == "go" && rootExport.MatchString(f.value.text)
 		if !root && !exportText.MatchString(f.value.text) || strings.Contains(f.value.text, `\`) {
-			b.errorf(f, "invalid-handler", "handler cannot be %s: it must be path.name", f.value.describe()).Hint =
-				"name the file without its ending, or the package folder, then the exported name: src/api.handler"
+			b.errorf(f, "invalid-handler", "handler cannot be %s: it must be path.name", f.value.describe()).Hint = "name the file without its ending, or the package folder, then the exported name: src/api.handler"
 		}
 	}
 }

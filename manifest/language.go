@@ -105,11 +105,13 @@ var defaultsShape = object("defaults", "Settings of every function.", functionKe
 
 // ownKeys are the keys that belong to one function.
 var ownKeys = append([]key{
-	{name: "handler", doc: "path.name: for Node and Python a file without its ending, for Go a package folder; then the exported name.",
+	{
+		name: "handler", doc: "path.name: for Node and Python a file without its ending, for Go a package folder; then the exported name.",
 		shape: object("handler", "A handler for each family of triggers.",
 			key{name: "http", doc: "Handler of http triggers.", shape: text(handlerPattern)},
 			key{name: "event", doc: "Handler of all other triggers.", shape: text(handlerPattern)},
-		).orText(text(handlerPattern), nil)},
+		).orText(text(handlerPattern), nil),
+	},
 	{name: "description", doc: "What it does, for people.", shape: text(nil)},
 	{name: "command", doc: "Runtime custom: the program to run and its arguments.", shape: list(text(nil))},
 	{name: "image", doc: "Runtime custom: a container image.", shape: text(nil)},
@@ -117,8 +119,10 @@ var ownKeys = append([]key{
 }, functionKeys...)
 
 var functionShape = object("function", "One function.",
-	append(slices.Clone(ownKeys), key{name: "on", doc: "Overlays by provider.",
-		shape: dict(providerPattern, overlay("An overlay of a function for one provider.", ownKeys...))})...)
+	append(slices.Clone(ownKeys), key{
+		name: "on", doc: "Overlays by provider.",
+		shape: dict(providerPattern, overlay("An overlay of a function for one provider.", ownKeys...)),
+	})...)
 
 var useShape = object("use", "A right to one resource.",
 	key{name: "queue", doc: "Queue; access: send, receive.", shape: text(namePattern)},

@@ -145,8 +145,7 @@ func (l *loader) find() *source {
 	if l.options.Dir != "" && l.options.Dir != "." {
 		where = l.options.Dir
 	}
-	l.diags.Errorf(diag.Pos{File: names[0]}, "no-manifest", "there is no manifest in %s", where).Hint =
-		"start a project with `anyfaas init`, or name the manifest with --manifest FILE"
+	l.diags.Errorf(diag.Pos{File: names[0]}, "no-manifest", "there is no manifest in %s", where).Hint = "start a project with `anyfaas init`, or name the manifest with --manifest FILE"
 	return nil
 }
 

@@ -10,8 +10,10 @@ import (
 func expandTo(name string) func(*node) *node {
 	return func(n *node) *node {
 		value := *n
-		return &node{kind: mapKind, pos: n.pos, width: n.width, origin: n.origin,
-			fields: []field{{key: name, pos: n.pos, value: &value}}}
+		return &node{
+			kind: mapKind, pos: n.pos, width: n.width, origin: n.origin,
+			fields: []field{{key: name, pos: n.pos, value: &value}},
+		}
 	}
 }
 

@@ -69,8 +69,7 @@ func (s *source) checkEncoding(l *diag.List) bool {
 	data := s.data
 	switch {
 	case len(data) > maxFileSize:
-		l.Errorf(diag.Pos{File: s.name}, "file-too-large", "the file is larger than %d MiB", maxFileSize>>20).Hint =
-			"split the service, or put data that functions read into a bucket or their package"
+		l.Errorf(diag.Pos{File: s.name}, "file-too-large", "the file is larger than %d MiB", maxFileSize>>20).Hint = "split the service, or put data that functions read into a bucket or their package"
 		return false
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
 		l.Errorf(diag.Pos{File: s.name}, "file-encoding", "the file is UTF-16").Hint = "save it as UTF-8"

@@ -44,8 +44,7 @@ func (l *loader) parse(s *source) *node {
 	var next yaml.Node
 	switch err := in.Load(&next); {
 	case err == nil:
-		l.diags.Errorf(s.pos(next.Line, next.Column), "yaml-documents", "a second YAML document starts here; a file holds one").Hint =
-			"move it to a file of its own"
+		l.diags.Errorf(s.pos(next.Line, next.Column), "yaml-documents", "a second YAML document starts here; a file holds one").Hint = "move it to a file of its own"
 		return nil
 	case !errors.Is(err, io.EOF):
 		l.syntaxError(s, err)

@@ -48,6 +48,7 @@ func (f *fake) Program(_ *graph.Graph, in providers.Inputs) pulumi.RunFunc {
 	f.inputs = in
 	return func(*pulumi.Context) error { return nil }
 }
+
 func (f *fake) OwnerOf(typ, name string) string {
 	if typ == "toy:index:Function" {
 		return name
@@ -59,6 +60,7 @@ func (f *fake) Resources(o providers.HostOptions) providers.ResourceServer {
 	f.host = o
 	return nil
 }
+
 func (f *fake) Invoke(_ context.Context, t providers.Target, function string, p providers.Payload) (providers.Reply, error) {
 	f.target = t
 	return providers.Reply{Body: []byte(function)}, nil
@@ -78,9 +80,11 @@ func (f *fake) operate(name string) func(context.Context, ID, Program, Options, 
 func (f *fake) Preview(ctx context.Context, id ID, p Program, o Options, s event.Sink) (Result, error) {
 	return f.operate("preview")(ctx, id, p, o, s)
 }
+
 func (f *fake) Up(ctx context.Context, id ID, p Program, o Options, s event.Sink) (Result, error) {
 	return f.operate("up")(ctx, id, p, o, s)
 }
+
 func (f *fake) Destroy(ctx context.Context, id ID, p Program, o Options, s event.Sink) (Result, error) {
 	return f.operate("destroy")(ctx, id, p, o, s)
 }
@@ -88,6 +92,7 @@ func (f *fake) State(context.Context, ID) (*State, error) { return f.state, nil 
 func (f *fake) History(context.Context, ID) ([]Update, error) {
 	return []Update{{Version: 1}, {Version: 2}}, nil
 }
+
 func (f *fake) Secrets(context.Context, ID) (map[string]providers.Secret, error) {
 	f.calls = append(f.calls, "secrets")
 	return f.values, nil
@@ -188,8 +193,10 @@ func TestErrorsNameTheOperationAndTheStack(t *testing.T) {
 	}{
 		{"what went wrong is wrapped", errors.New("no room"), "deploy shop/dev (toy): no room"},
 		{"an interruption too", ErrInterrupted, "deploy shop/dev (toy): interrupted"},
-		{"a lock names the stack itself", &LockedError{ID: shop, Holder: holder},
-			"stack shop/dev (toy) is locked by deploy of ada@box (process 7) since 2026-05-04T03:02:01Z"},
+		{
+			"a lock names the stack itself", &LockedError{ID: shop, Holder: holder},
+			"stack shop/dev (toy) is locked by deploy of ada@box (process 7) since 2026-05-04T03:02:01Z",
+		},
 		{"a loss of data is counted", &DataLossError{Resources: []string{"a", "b"}}, "deploy shop/dev (toy): the data of 2 resources would be lost"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -334,8 +341,10 @@ var recordedState = &State{
 	Outputs: map[string]any{"api.url": "http://x"},
 	Resources: []Resource{
 		{URN: "urn:pulumi:dev-toy::shop::pulumi:pulumi:Stack::shop", Type: "pulumi:pulumi:Stack", Name: "shop"},
-		{URN: "urn:pulumi:dev-toy::shop::toy:index:Function::api", Type: "toy:index:Function", Name: "api",
-			Inputs: map[string]any{"runtime": "go", "memory": "256MB", "timeout": "10s"}},
+		{
+			URN: "urn:pulumi:dev-toy::shop::toy:index:Function::api", Type: "toy:index:Function", Name: "api",
+			Inputs: map[string]any{"runtime": "go", "memory": "256MB", "timeout": "10s"},
+		},
 		{URN: "urn:pulumi:dev-toy::shop::toy:index:Queue::jobs", Type: "toy:index:Queue", Name: "jobs"},
 	},
 }
@@ -446,6 +455,7 @@ type exporter struct{ *fake }
 func (exporter) Export(context.Context, ID) (json.RawMessage, error) {
 	return json.RawMessage(`{"version":3}`), nil
 }
+
 func (exporter) Import(context.Context, ID, json.RawMessage) error {
 	return errors.New("no deployment")
 }

@@ -66,30 +66,54 @@ type conformanceCase struct {
 }
 
 var conformanceCases = []conformanceCase{
-	{name: "a request arrives with method, path, query, header and body", method: "POST", target: "/echo?x=1&x=2", body: "hello", headers: []string{"X-Test: a"},
-		status: 200, echo: &echo{Method: "POST", Path: "/echo", X: []string{"1", "2"}, Body: "hello", Header: text("a"), Host: "shop.test"}},
-	{name: "percent-encoding in the path is kept", method: "GET", target: "/a%2Fb%20c/%C3%A9",
-		status: 200, echo: &echo{Method: "GET", Path: "/a%2Fb%20c/%C3%A9", Host: "shop.test"}},
-	{name: "an empty query value and a plus arrive decoded as forms are", method: "GET", target: "/echo?x=&x=a+b&x=%2B",
-		status: 200, echo: &echo{Method: "GET", Path: "/echo", X: []string{"", "a b", "+"}, Host: "shop.test"}},
-	{name: "the client's host is the request's", method: "GET", target: "/echo", headers: []string{"Host: api.shop.example:8080"},
-		status: 200, echo: &echo{Method: "GET", Path: "/echo", Host: "api.shop.example:8080"}},
-	{name: "repeated headers are joined with commas", method: "GET", target: "/echo", headers: []string{"X-Test: a", "X-Test: b"},
-		status: 200, echo: &echo{Method: "GET", Path: "/echo", Header: text("a, b"), Host: "shop.test"}},
-	{name: "repeated cookie headers are joined with semicolons", method: "GET", target: "/echo", headers: []string{"Cookie: a=1", "Cookie: b=2"},
-		status: 200, echo: &echo{Method: "GET", Path: "/echo", Cookie: text("a=1; b=2"), Host: "shop.test"}},
-	{name: "the host's own headers do not reach the handler", method: "GET", target: "/echo", headers: []string{"Anyfaas-Request-Id: r1", "Anyfaas-Client-Ip: 10.0.0.1", "Anyfaas-Params: {}"},
-		status: 200, echo: &echo{Method: "GET", Path: "/echo", Host: "shop.test"}},
-	{name: "a gzip body arrives decoded and without its content-encoding", method: "POST", target: "/echo", body: zipped("plain text"), headers: []string{"Content-Encoding: gzip"},
-		status: 200, echo: &echo{Method: "POST", Path: "/echo", Body: "plain text", Host: "shop.test"}},
-	{name: "a body that only claims to be gzip is the client's mistake", method: "POST", target: "/echo", body: "plain text", headers: []string{"Content-Encoding: gzip"},
-		status: 400, want: `{"message":"Bad Request"}`},
-	{name: "PUT, PATCH and DELETE reach the handler with their bodies", method: "PATCH", target: "/echo", body: "p",
-		status: 200, echo: &echo{Method: "PATCH", Path: "/echo", Body: "p", Host: "shop.test"}},
-	{name: "OPTIONS reaches the handler", method: "OPTIONS", target: "/echo",
-		status: 200, echo: &echo{Method: "OPTIONS", Path: "/echo", Host: "shop.test"}},
-	{name: "HEAD reaches the handler and is answered without a body", method: "HEAD", target: "/text",
-		status: 200, want: "", header: []string{"content-length: 6"}},
+	{
+		name: "a request arrives with method, path, query, header and body", method: "POST", target: "/echo?x=1&x=2", body: "hello", headers: []string{"X-Test: a"},
+		status: 200, echo: &echo{Method: "POST", Path: "/echo", X: []string{"1", "2"}, Body: "hello", Header: text("a"), Host: "shop.test"},
+	},
+	{
+		name: "percent-encoding in the path is kept", method: "GET", target: "/a%2Fb%20c/%C3%A9",
+		status: 200, echo: &echo{Method: "GET", Path: "/a%2Fb%20c/%C3%A9", Host: "shop.test"},
+	},
+	{
+		name: "an empty query value and a plus arrive decoded as forms are", method: "GET", target: "/echo?x=&x=a+b&x=%2B",
+		status: 200, echo: &echo{Method: "GET", Path: "/echo", X: []string{"", "a b", "+"}, Host: "shop.test"},
+	},
+	{
+		name: "the client's host is the request's", method: "GET", target: "/echo", headers: []string{"Host: api.shop.example:8080"},
+		status: 200, echo: &echo{Method: "GET", Path: "/echo", Host: "api.shop.example:8080"},
+	},
+	{
+		name: "repeated headers are joined with commas", method: "GET", target: "/echo", headers: []string{"X-Test: a", "X-Test: b"},
+		status: 200, echo: &echo{Method: "GET", Path: "/echo", Header: text("a, b"), Host: "shop.test"},
+	},
+	{
+		name: "repeated cookie headers are joined with semicolons", method: "GET", target: "/echo", headers: []string{"Cookie: a=1", "Cookie: b=2"},
+		status: 200, echo: &echo{Method: "GET", Path: "/echo", Cookie: text("a=1; b=2"), Host: "shop.test"},
+	},
+	{
+		name: "the host's own headers do not reach the handler", method: "GET", target: "/echo", headers: []string{"Anyfaas-Request-Id: r1", "Anyfaas-Client-Ip: 10.0.0.1", "Anyfaas-Params: {}"},
+		status: 200, echo: &echo{Method: "GET", Path: "/echo", Host: "shop.test"},
+	},
+	{
+		name: "a gzip body arrives decoded and without its content-encoding", method: "POST", target: "/echo", body: zipped("plain text"), headers: []string{"Content-Encoding: gzip"},
+		status: 200, echo: &echo{Method: "POST", Path: "/echo", Body: "plain text", Host: "shop.test"},
+	},
+	{
+		name: "a body that only claims to be gzip is the client's mistake", method: "POST", target: "/echo", body: "plain text", headers: []string{"Content-Encoding: gzip"},
+		status: 400, want: `{"message":"Bad Request"}`,
+	},
+	{
+		name: "PUT, PATCH and DELETE reach the handler with their bodies", method: "PATCH", target: "/echo", body: "p",
+		status: 200, echo: &echo{Method: "PATCH", Path: "/echo", Body: "p", Host: "shop.test"},
+	},
+	{
+		name: "OPTIONS reaches the handler", method: "OPTIONS", target: "/echo",
+		status: 200, echo: &echo{Method: "OPTIONS", Path: "/echo", Host: "shop.test"},
+	},
+	{
+		name: "HEAD reaches the handler and is answered without a body", method: "HEAD", target: "/text",
+		status: 200, want: "", header: []string{"content-length: 6"},
+	},
 	{name: "text is UTF-8", method: "GET", target: "/text", status: 200, want: "héllo", header: []string{"content-length: 6"}},
 	{name: "JSON is answered with its status", method: "GET", target: "/json", status: 201, want: `{"ok":true}`, header: []string{"content-type: application/json"}},
 	{name: "binary answers are exact", method: "GET", target: "/bin", status: 200, want: "\x00\xff\x01\xfe", header: []string{"content-type: image/png"}},
@@ -100,8 +124,10 @@ var conformanceCases = []conformanceCase{
 	{name: "an unhandled error is 500 without its cause", method: "GET", target: "/boom", status: 500, want: `{"message":"Internal Server Error"}`, header: []string{"content-type: application/json"}, logs: "the secret cause"},
 	{name: "what is no response is 500 and says so in the log", method: "GET", target: "/invalid", languages: "node python", status: 500, want: `{"message":"Internal Server Error"}`, logs: "an http handler must return a"},
 	{name: "a body of 3 MB arrives whole", method: "POST", target: "/size", body: strings.Repeat("x", 3<<20), status: 200, want: fmt.Sprintf(`{"size":%d}`, 3<<20)},
-	{name: "the context tells the request id, parameters, client and deadline", method: "GET", target: "/context", headers: []string{"Anyfaas-Request-Id: r-7", `Anyfaas-Params: {"id":"é 7"}`, "Anyfaas-Client-Ip: 10.0.0.9", "Anyfaas-Deadline-Ms: 4102444800000"},
-		status: 200, want: `{"requestId":"r-7","params":{"id":"é 7"},"clientIp":"10.0.0.9","function":"app","deadline":true,"remaining":true}`},
+	{
+		name: "the context tells the request id, parameters, client and deadline", method: "GET", target: "/context", headers: []string{"Anyfaas-Request-Id: r-7", `Anyfaas-Params: {"id":"é 7"}`, "Anyfaas-Client-Ip: 10.0.0.9", "Anyfaas-Deadline-Ms: 4102444800000"},
+		status: 200, want: `{"requestId":"r-7","params":{"id":"é 7"},"clientIp":"10.0.0.9","function":"app","deadline":true,"remaining":true}`,
+	},
 }
 
 func TestConformance(t *testing.T) {

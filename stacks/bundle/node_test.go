@@ -98,7 +98,8 @@ export const handler = () => new Response(word)
 -- src/lib/word.ts --
 export const word = 'mapped'
 `},
-		{name: "an external module and what it depends on", handler: "app.handler", external: []string{"outer"}, want: "outer inner nested", program: "main.cjs",
+		{
+			name: "an external module and what it depends on", handler: "app.handler", external: []string{"outer"}, want: "outer inner nested", program: "main.cjs",
 			holds: []string{"node_modules/inner/index.js", "node_modules/outer/data.txt", "node_modules/outer/index.js", "node_modules/outer/node_modules/nested/index.js"}, files: `
 -- app.ts --
 import { words } from 'outer'
@@ -119,7 +120,8 @@ module.exports = 'inner'
 module.exports = 'nested'
 -- node_modules/unused/package.json --
 {"name": "unused"}
-`},
+`,
+		},
 		{name: "text files are strings", handler: "app.handler", want: "select 1;\ntype Query\n", program: "main.cjs", files: `
 -- app.ts --
 import sql from './one.sql'
@@ -130,7 +132,8 @@ select 1;
 -- one.graphql --
 type Query
 `},
-		{name: "a module known by the platforms it is compiled for stays outside", handler: "app.handler", want: "red", program: "main.cjs",
+		{
+			name: "a module known by the platforms it is compiled for stays outside", handler: "app.handler", want: "red", program: "main.cjs",
 			holds: []string{"node_modules/@img/pixel-linux-x64/pixel.node", "node_modules/pixel/index.js"}, files: `
 -- app.ts --
 import pixel from 'pixel'
@@ -144,8 +147,10 @@ module.exports = () => fs.readFileSync(require.resolve('@img/pixel-linux-x64/pix
 {"name": "@img/pixel-linux-x64"}
 -- node_modules/@img/pixel-linux-x64/pixel.node --
 red
-`},
-		{name: "a module known only by the addon it loads stays outside", handler: "app.handler", want: "ERR_DLOPEN_FAILED", program: "main.cjs",
+`,
+		},
+		{
+			name: "a module known only by the addon it loads stays outside", handler: "app.handler", want: "ERR_DLOPEN_FAILED", program: "main.cjs",
 			holds: []string{"node_modules/secret/lib/index.js", "node_modules/secret/lib/secret.node", "node_modules/secret/package.json"}, files: `
 -- app.ts --
 import secret from 'secret'
@@ -158,8 +163,10 @@ module.exports = () => {
 }
 -- node_modules/secret/lib/secret.node --
 not a library
-`},
-		{name: "a module with native code stays outside by itself", handler: "app.handler", want: "addon", program: "main.cjs",
+`,
+		},
+		{
+			name: "a module with native code stays outside by itself", handler: "app.handler", want: "addon", program: "main.cjs",
 			holds: []string{"node_modules/addon/binding.gyp", "node_modules/addon/build/Release/addon.node", "node_modules/addon/index.js"}, files: `
 -- app.ts --
 import addon from 'addon'
@@ -173,7 +180,8 @@ const fs = require('fs')
 module.exports = () => fs.readFileSync(__dirname + '/build/Release/addon.node', 'utf8').trim()
 -- node_modules/addon/build/Release/addon.node --
 addon
-`},
+`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

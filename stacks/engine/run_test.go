@@ -278,7 +278,8 @@ func TestRefreshFindsDrift(t *testing.T) {
 	w := newWorld(t)
 	things := []thing{
 		{Name: "api", Props: pulumi.Map{"size": pulumi.Int(1), "password": pulumi.ToSecret(pulumi.String("hunter2"))}},
-		{Name: "worker"}, {Name: "same"},
+		{Name: "worker"},
+		{Name: "same"},
 	}
 	w.up(t, things...)
 	writeFile(t, w.cloud.file("fake:index:Thing/api"), []byte(`{"name":"api","size":7,"password":"hunter2"}`))

@@ -124,24 +124,42 @@ func TestCronAroundChangesOfTheClock(t *testing.T) {
 		name, cron, zone, after string
 		want                    []string
 	}{
-		{"a time that is skipped fires when the clock has jumped", "30 2 * * *", paris, "2024-03-30T12:00:00Z",
-			[]string{"2024-03-31T03:00:00+02:00", "2024-04-01T02:30:00+02:00"}},
-		{"several skipped times fire once together", "10,40 2 * * *", paris, "2024-03-30T12:00:00Z",
-			[]string{"2024-03-31T03:00:00+02:00", "2024-04-01T02:10:00+02:00"}},
-		{"a time that is repeated fires once, at its first pass", "30 2 * * *", paris, "2024-10-26T12:00:00Z",
-			[]string{"2024-10-27T02:30:00+02:00", "2024-10-28T02:30:00+01:00"}},
-		{"intervals go by the time that passes, in spring", "*/30 * * * *", paris, "2024-03-31T00:20:00Z",
-			[]string{"2024-03-31T01:30:00+01:00", "2024-03-31T03:00:00+02:00", "2024-03-31T03:30:00+02:00"}},
-		{"intervals go by the time that passes, in autumn", "*/30 * * * *", paris, "2024-10-27T00:10:00Z",
-			[]string{"2024-10-27T02:30:00+02:00", "2024-10-27T02:00:00+01:00", "2024-10-27T02:30:00+01:00", "2024-10-27T03:00:00+01:00"}},
-		{"a day without midnight", "0 0 * * *", "America/Santiago", "2024-09-07T12:00:00Z",
-			[]string{"2024-09-08T01:00:00-03:00", "2024-09-09T00:00:00-03:00"}},
-		{"either day will do", "0 0 13 * FRI", "UTC", "2024-09-05T12:00:00Z",
-			[]string{"2024-09-06T00:00:00Z", "2024-09-13T00:00:00Z", "2024-09-20T00:00:00Z"}},
-		{"a star in front of a day is no restriction", "0 0 */2 * FRI", "UTC", "2024-09-05T12:00:00Z",
-			[]string{"2024-09-13T00:00:00Z", "2024-09-27T00:00:00Z"}},
-		{"a leap day across 2100", "0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z",
-			[]string{"2104-02-29T00:00:00Z"}},
+		{
+			"a time that is skipped fires when the clock has jumped", "30 2 * * *", paris, "2024-03-30T12:00:00Z",
+			[]string{"2024-03-31T03:00:00+02:00", "2024-04-01T02:30:00+02:00"},
+		},
+		{
+			"several skipped times fire once together", "10,40 2 * * *", paris, "2024-03-30T12:00:00Z",
+			[]string{"2024-03-31T03:00:00+02:00", "2024-04-01T02:10:00+02:00"},
+		},
+		{
+			"a time that is repeated fires once, at its first pass", "30 2 * * *", paris, "2024-10-26T12:00:00Z",
+			[]string{"2024-10-27T02:30:00+02:00", "2024-10-28T02:30:00+01:00"},
+		},
+		{
+			"intervals go by the time that passes, in spring", "*/30 * * * *", paris, "2024-03-31T00:20:00Z",
+			[]string{"2024-03-31T01:30:00+01:00", "2024-03-31T03:00:00+02:00", "2024-03-31T03:30:00+02:00"},
+		},
+		{
+			"intervals go by the time that passes, in autumn", "*/30 * * * *", paris, "2024-10-27T00:10:00Z",
+			[]string{"2024-10-27T02:30:00+02:00", "2024-10-27T02:00:00+01:00", "2024-10-27T02:30:00+01:00", "2024-10-27T03:00:00+01:00"},
+		},
+		{
+			"a day without midnight", "0 0 * * *", "America/Santiago", "2024-09-07T12:00:00Z",
+			[]string{"2024-09-08T01:00:00-03:00", "2024-09-09T00:00:00-03:00"},
+		},
+		{
+			"either day will do", "0 0 13 * FRI", "UTC", "2024-09-05T12:00:00Z",
+			[]string{"2024-09-06T00:00:00Z", "2024-09-13T00:00:00Z", "2024-09-20T00:00:00Z"},
+		},
+		{
+			"a star in front of a day is no restriction", "0 0 */2 * FRI", "UTC", "2024-09-05T12:00:00Z",
+			[]string{"2024-09-13T00:00:00Z", "2024-09-27T00:00:00Z"},
+		},
+		{
+			"a leap day across 2100", "0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z",
+			[]string{"2104-02-29T00:00:00Z"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

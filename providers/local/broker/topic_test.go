@@ -50,8 +50,10 @@ func TestTopicReachesEverySubscriberThatWantsIt(t *testing.T) {
 	created := map[string][]string{"type": {"created", "restored"}}
 	f.apply(api.KindSubscription, "all", api.SubscriptionSpec{Function: "all", Topic: "events"})
 	f.apply(api.KindSubscription, "some", api.SubscriptionSpec{Function: "some", Topic: "events", Filter: created})
-	f.apply(api.KindSubscription, "both", api.SubscriptionSpec{Function: "both", Topic: "events",
-		Filter: map[string][]string{"Type": {"created"}, "region": {"eu"}}})
+	f.apply(api.KindSubscription, "both", api.SubscriptionSpec{
+		Function: "both", Topic: "events",
+		Filter: map[string][]string{"Type": {"created"}, "region": {"eu"}},
+	})
 
 	messages := []struct {
 		body   string

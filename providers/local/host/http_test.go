@@ -392,7 +392,8 @@ func TestCrossOriginRequests(t *testing.T) {
 		"# a request\nGET /hello HTTP/1.1\nHost: localhost\nOrigin: null\n\n",
 	}, func(text string) string { return h.raw(text) })
 	_, err := h.Put(t.Context(), testStack, api.KindService, "shop", api.ServiceSpec{
-		Service: "shop", Stage: "dev", Owner: "/project", CORS: &api.CORS{Origins: []string{"*"}, Credentials: true}})
+		Service: "shop", Stage: "dev", Owner: "/project", CORS: &api.CORS{Origins: []string{"*"}, Credentials: true},
+	})
 	if err == nil || err.Error() != "cors: credentials need named origins, not *" {
 		t.Errorf("got %v", err)
 	}

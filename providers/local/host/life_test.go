@@ -417,8 +417,10 @@ func TestWhatCannotBePut(t *testing.T) {
 		want string
 	}{
 		{"an unknown field", api.KindFunction, "api", map[string]any{"artefact": "x"}, `read the specification: json: unknown field "artefact"`},
-		{"an artifact that was not uploaded", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Artifact = strings.Repeat("0", 64) }),
-			"artifact " + strings.Repeat("0", 64) + " has not been uploaded"},
+		{
+			"an artifact that was not uploaded", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Artifact = strings.Repeat("0", 64) }),
+			"artifact " + strings.Repeat("0", 64) + " has not been uploaded",
+		},
 		{"no command", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Command = nil }), `function "api" has no command`},
 		{"no timeout", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.Timeout = 0 }), `function "api" has no timeout`},
 		{"more warm than allowed", api.KindFunction, "api", change(func(s *api.FunctionSpec) { s.MaxConcurrency = 1; s.Warm = 2 }), `function "api" keeps 2 executions warm but allows 1`},

@@ -205,12 +205,18 @@ func TestAWorkerThatDoesNotStart(t *testing.T) {
 		change func(*api.FunctionSpec)
 		want   string
 	}{
-		{"it exits", func(f *api.FunctionSpec) { f.Env["WORKER_FAIL"] = "no key" },
-			`502 {"message":"the function did not start: the worker exited before it was ready (exit status 7): cannot start: no key"}`},
-		{"there is no such program", func(f *api.FunctionSpec) { f.Command = []string{"no-such-program"} },
-			`502 {"message":"the function did not start: start no-such-program: \"no-such-program\" is neither in PATH nor in the artifact"}`},
-		{"the program is not in the artifact", func(f *api.FunctionSpec) { f.Command = []string{"./server"} },
-			`502 {"message":"the function did not start: start ./server: fork/exec DIR/server: no such file or directory"}`},
+		{
+			"it exits", func(f *api.FunctionSpec) { f.Env["WORKER_FAIL"] = "no key" },
+			`502 {"message":"the function did not start: the worker exited before it was ready (exit status 7): cannot start: no key"}`,
+		},
+		{
+			"there is no such program", func(f *api.FunctionSpec) { f.Command = []string{"no-such-program"} },
+			`502 {"message":"the function did not start: start no-such-program: \"no-such-program\" is neither in PATH nor in the artifact"}`,
+		},
+		{
+			"the program is not in the artifact", func(f *api.FunctionSpec) { f.Command = []string{"./server"} },
+			`502 {"message":"the function did not start: start ./server: fork/exec DIR/server: no such file or directory"}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

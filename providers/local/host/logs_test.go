@@ -336,18 +336,31 @@ func TestInvocations(t *testing.T) {
 		body   string
 		logs   []string
 	}{
-		{"the plain value", api.InvokeRequest{Data: json.RawMessage(`{"a":1}`)}, 200, `{"got":{"a":1}}`,
-			[]string{"out invoked size=7", "out a plain line", "request invoke"}},
+		{
+			"the plain value",
+			api.InvokeRequest{Data: json.RawMessage(`{"a":1}`)},
+			200, `{"got":{"a":1}}`,
+			[]string{"out invoked size=7", "out a plain line", "request invoke"},
+		},
 		{"no value", api.InvokeRequest{}, 200, `{"got":null}`, []string{"out invoked size=4", "out a plain line", "request invoke"}},
 		{"a function that fails", api.InvokeRequest{Data: json.RawMessage(`"fail"`)}, 500, `{"message":"asked to fail"}`, []string{"request invoke"}},
 		{"an HTTP request", api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"method":"POST","path":"/echo?x=1","body":{"a":[1]}}`)}, 200, `{"a":[1]}`, []string{"request POST /echo"}},
 		{"an HTTP request with text", api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"method":"POST","path":"/echo","body":"text"}`)}, 200, `text`, []string{"request POST /echo"}},
-		{"an HTTP request with parameters", api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"path":"/raw/a%20b","headers":{"x-a":"1","host":"shop.example"}}`)}, 200,
-			"GET /raw/a%20b shop.example\nAnyfaas-Client-Ip: 127.0.0.1\nAnyfaas-Params: {\"id\":\"a b\"}\nX-A: 1\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: shop.example\nX-Forwarded-Proto: http\n", []string{"request GET /raw/a b"}},
+		{
+			"an HTTP request with parameters",
+			api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"path":"/raw/a%20b","headers":{"x-a":"1","host":"shop.example"}}`)},
+			200,
+			"GET /raw/a%20b shop.example\nAnyfaas-Client-Ip: 127.0.0.1\nAnyfaas-Params: {\"id\":\"a b\"}\nX-A: 1\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: shop.example\nX-Forwarded-Proto: http\n",
+			[]string{"request GET /raw/a b"},
+		},
 		{"an HTTP request that is not found", api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"path":"/nope"}`)}, 404, "404 page not found\n", []string{"request GET /nope"}},
 		{"a message of a queue", api.InvokeRequest{Trigger: "queue", Data: json.RawMessage(`{"n":1}`)}, 200, "{\"failures\":[]}\n", []string{"request queue.message.v1 from /queues/jobs"}},
-		{"a crash", api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"path":"/crash"}`)}, 500, `{"message":"the worker exited (exit status 3)"}`,
-			[]string{"err about to crash", "request GET /crash: the worker exited (exit status 3)"}},
+		{
+			"a crash",
+			api.InvokeRequest{Trigger: "http", Data: json.RawMessage(`{"path":"/crash"}`)},
+			500, `{"message":"the worker exited (exit status 3)"}`,
+			[]string{"err about to crash", "request GET /crash: the worker exited (exit status 3)"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

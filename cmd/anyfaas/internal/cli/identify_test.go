@@ -11,16 +11,26 @@ func TestIdentify(t *testing.T) {
 		name, in string
 		want     map[string]string
 	}{
-		{"the defaults of the language are filled in", "service: shop\n",
-			map[string]string{"service": "shop", "stage": "dev", "provider": "local"}},
-		{"quotes, comments, a mark and CRLF are no part of a word", "\ufeffservice: \"shop\" # mine\r\nstage: 'prod'\r\nprovider: aws\r\n",
-			map[string]string{"service": "shop", "stage": "prod", "provider": "aws"}},
-		{"only top-level keys count", "x:\n  service: no\n  stage: no\nservice: shop\n",
-			map[string]string{"service": "shop", "stage": "dev", "provider": "local"}},
-		{"a value that has to be worked out is left out", "service: ${env.NAME}\nbackend: s3://state?region=x\n",
-			map[string]string{"stage": "dev", "provider": "local", "backend": "s3://state?region=x"}},
-		{"what is no YAML at all still has its words", "service: shop\n\t{[}\nprovider: local\n",
-			map[string]string{"service": "shop", "stage": "dev", "provider": "local"}},
+		{
+			"the defaults of the language are filled in", "service: shop\n",
+			map[string]string{"service": "shop", "stage": "dev", "provider": "local"},
+		},
+		{
+			"quotes, comments, a mark and CRLF are no part of a word", "\ufeffservice: \"shop\" # mine\r\nstage: 'prod'\r\nprovider: aws\r\n",
+			map[string]string{"service": "shop", "stage": "prod", "provider": "aws"},
+		},
+		{
+			"only top-level keys count", "x:\n  service: no\n  stage: no\nservice: shop\n",
+			map[string]string{"service": "shop", "stage": "dev", "provider": "local"},
+		},
+		{
+			"a value that has to be worked out is left out", "service: ${env.NAME}\nbackend: s3://state?region=x\n",
+			map[string]string{"stage": "dev", "provider": "local", "backend": "s3://state?region=x"},
+		},
+		{
+			"what is no YAML at all still has its words", "service: shop\n\t{[}\nprovider: local\n",
+			map[string]string{"service": "shop", "stage": "dev", "provider": "local"},
+		},
 		{"an empty file has none", "", map[string]string{"stage": "dev", "provider": "local"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
