@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -262,6 +263,16 @@ func (s *shape) wanted() []string {
 	return out
 }
 
+// otherTools are keys of other tools' manifests that people bring along, and what
+// they are called here. Each is suggested only where that key can stand.
+var otherTools = map[string]string{
+	"batchSize": "batch", "environment": "env", "ephemeralStorageSize": "ephemeralStorage",
+	"events": "triggers", "eventBridge": "event", "httpApi": "http", "iamRoleStatements": "uses",
+	"maximumBatchingWindow": "window", "memorySize": "memory",
+	"onError": "deadLetter", "reservedConcurrency": "concurrency", "s3": "storage", "sns": "topic",
+	"sqs": "queue", "vpc": "network",
+}
+
 func (c *shapeChecker) unknownKey(f *field, s *shape, t *trail) {
 	d := c.l.Errorf(f.pos, "unknown-key", "unknown key %q%s", clip(f.key, 60), in(t))
 	d.Width = utf8.RuneCountInString(f.key)
@@ -271,7 +282,11 @@ func (c *shapeChecker) unknownKey(f *field, s *shape, t *trail) {
 		d.Hint = "nothing can be set here"
 	default:
 		d.Hint = "valid keys are " + strings.Join(names, ", ")
-		if near := diag.Nearest(f.key, names); near != "" {
+		near := diag.Nearest(f.key, names)
+		if ours := otherTools[f.key]; slices.Contains(names, ours) {
+			near = ours
+		}
+		if near != "" {
 			d.Hint = fmt.Sprintf("did you mean %q? ", near) + d.Hint
 		}
 	}
