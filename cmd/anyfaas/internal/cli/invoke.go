@@ -69,7 +69,7 @@ func invoke(ctx context.Context, c call, o invokeOptions) error {
 		}
 	} else {
 		for _, line := range r.Logs {
-			writeLog(c.Stderr, line)
+			writeLog(c.Stderr, line, c.home())
 		}
 		body := strings.TrimRight(string(r.Body), "\n")
 		if body != "" {

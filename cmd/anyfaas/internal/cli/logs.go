@@ -79,7 +79,7 @@ func logs(ctx context.Context, c call, o logsOptions) error {
 			fmt.Fprintf(c.Stdout, "%s\n", b)
 			continue
 		}
-		writeLog(c.Stdout, line)
+		writeLog(c.Stdout, line, c.home())
 	}
 	if o.Follow && ctx.Err() != nil {
 		return exitError(exitInterrupted)
@@ -87,8 +87,9 @@ func logs(ctx context.Context, c call, o logsOptions) error {
 	return nil
 }
 
-// writeLog writes one line of a log for people.
-func writeLog(w io.Writer, l providers.LogLine) {
+// writeLog writes one line of a log for people. Paths below home that lead into
+// an unpacked function are shown relative to it.
+func writeLog(w io.Writer, l providers.LogLine, home string) {
 	at := l.Time.UTC().Format("15:04:05.000")
 	if l.Kind == "request" {
 		facts := []string{l.Duration.Round(100 * time.Microsecond).String()}
@@ -98,12 +99,16 @@ func writeLog(w io.Writer, l providers.LogLine) {
 		if l.Cold {
 			facts = append(facts, "cold")
 		}
-		fmt.Fprintf(w, "%s %s: %s\n", at, l.RequestID, strings.Join(facts, ", "))
+		line := l.RequestID + ": " + strings.Join(facts, ", ")
+		if l.Text != "" { // what was called, and why it failed when the function does not say so itself
+			line += ": " + logText(l.Text, home)
+		}
+		fmt.Fprintf(w, "%s %s\n", at, line)
 		return
 	}
 	level := ""
 	if l.Level != "" && l.Level != "info" {
 		level = l.Level + ": "
 	}
-	fmt.Fprintf(w, "%s %s%s\n", at, level, l.Text)
+	fmt.Fprintf(w, "%s %s%s\n", at, level, logText(l.Text, home))
 }
