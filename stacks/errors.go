@@ -41,9 +41,13 @@ func (id ID) String() string { return id.Service + "/" + id.Stage + " (" + id.Pr
 // StackName is the name in the Pulumi state.
 func (id ID) StackName() string { return id.Stage + "-" + id.Provider }
 
-// An InvalidError says that the manifest cannot be deployed as it is. Commands
-// show its diagnostics and exit 4.
-type InvalidError struct{ Diagnostics diag.List }
+// An InvalidError says that the manifest, or the source that it names, cannot be
+// deployed as it is. Commands show its diagnostics and exit 4.
+type InvalidError struct {
+	Diagnostics diag.List
+	Packaging   bool // they were found while functions were packaged
+	deploying   bool // by a deploy, which did nothing then
+}
 
 func (e *InvalidError) Error() string {
 	n := 0
@@ -52,10 +56,17 @@ func (e *InvalidError) Error() string {
 			n++
 		}
 	}
-	if n == 1 {
-		return "the manifest has 1 error"
+	count := "1 error"
+	if n != 1 {
+		count = fmt.Sprintf("%d errors", n)
 	}
-	return fmt.Sprintf("the manifest has %d errors", n)
+	switch {
+	case e.Packaging && e.deploying:
+		return "packaging failed with " + count + "; nothing was deployed"
+	case e.Packaging:
+		return "packaging failed with " + count
+	}
+	return "the manifest has " + count
 }
 
 // ErrNoManifest says that an operation needs a manifest that could be read.

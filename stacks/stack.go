@@ -151,6 +151,9 @@ func (s *Stack) Deploy(ctx context.Context, o DeployOptions, sink event.Sink) (R
 	defer op.end()
 	p, warnings, err := s.program(ctx, op)
 	if err != nil {
+		if e, ok := errors.AsType[*InvalidError](err); ok {
+			e.deploying = true
+		}
 		return Result{}, s.wrap("deploy", err)
 	}
 	if err := s.revive(ctx, op); err != nil {
@@ -197,14 +200,14 @@ func (s *Stack) program(ctx context.Context, sink event.Sink) (Program, []string
 		return Program{}, nil, ErrNoManifest
 	}
 	if list := s.Check(); list.HasErrors() {
-		return Program{}, nil, &InvalidError{list}
+		return Program{}, nil, &InvalidError{Diagnostics: list}
 	}
 	arts, list, err := s.build(ctx, nil, sink)
 	if err != nil {
 		return Program{}, nil, err
 	}
 	if list.HasErrors() {
-		return Program{}, nil, &InvalidError{list}
+		return Program{}, nil, &InvalidError{Diagnostics: list, Packaging: true}
 	}
 	secrets, warnings, err := s.secrets(ctx)
 	if err != nil {

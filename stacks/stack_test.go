@@ -180,8 +180,10 @@ func TestNothingIsDeployedWhenAFunctionDoesNotBuild(t *testing.T) {
 	f.build.Errorf(diag.Pos{}, "handler-not-found", "no file")
 	f.build.Errorf(diag.Pos{}, "handler-not-found", "no other file")
 	_, err := f.open().Deploy(t.Context(), DeployOptions{}, nil)
-	wantError(t, err, "the manifest has 2 errors")
+	wantError(t, err, "packaging failed with 2 errors; nothing was deployed")
 	f.want(t, "build")
+	_, err = f.open().Preview(t.Context(), PreviewOptions{}, nil)
+	wantError(t, err, "packaging failed with 2 errors")
 }
 
 func TestErrorsNameTheOperationAndTheStack(t *testing.T) {

@@ -81,7 +81,7 @@ func packageFunctions(ctx context.Context, c call, o packageOptions) error {
 		return err
 	}
 	if found.HasErrors() {
-		return &stacks.InvalidError{Diagnostics: found}
+		return &stacks.InvalidError{Diagnostics: found, Packaging: true}
 	}
 	c.tell(found)
 	built := []packagedJSON{}
