@@ -222,6 +222,16 @@ async def task():
 	}
 }
 
+func TestPythonExitWhileLoadingSaysSo(t *testing.T) {
+	files := "-- src/app.py --\nimport sys\n\nsys.exit(3)\n\n\ndef handler(request, ctx):\n    return 1\n"
+	g := service(project(t, files), graph.Function{Name: "api", Runtime: runtimeOf(t, "python"), HTTPHandler: "src/app.handler"})
+	w := launch(t, mustBuild(t, g, t.TempDir())["api"].Artifact)
+	if code := w.waitExit(); code != 3 {
+		t.Errorf("the worker ended with %d", code)
+	}
+	w.logs("handler src/app.handler: loading module src.app called sys.exit(3)")
+}
+
 func TestPythonModulesWithStandardNames(t *testing.T) {
 	files := `
 -- json.py --

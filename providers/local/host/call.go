@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/anyfaas/anyfaas/providers/local/api"
@@ -130,6 +131,9 @@ func (e *execution) diagnose(ctx context.Context, err error) *failure {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		e.retire = true // it would refuse every call
 		return &failure{http.StatusBadGateway, "the worker runs but takes no connections; it is replaced", err}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return &failure{http.StatusBadGateway, "the worker runs but closed the connection before its answer was complete", err}
 	}
 	return &failure{http.StatusBadGateway, "the worker broke off: " + err.Error(), err}
 }

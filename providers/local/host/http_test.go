@@ -298,6 +298,7 @@ func TestAnAnswerThatBreaksOffIsNotAWholeOne(t *testing.T) {
 	if got, want := h.get("/cut"), "200 half (unexpected EOF)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	h.logHas("api", "request 502 error GET /cut: broken off: the worker runs but closed the connection before its answer was complete")
 }
 
 func TestAClientThatGoesAwayCancelsTheCall(t *testing.T) {

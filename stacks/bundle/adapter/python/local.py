@@ -47,6 +47,9 @@ def load(text, module, name):
     except Exception as error:
         print(describe(error), file=sys.stderr, flush=True)
         raise SystemExit(1) from None
+    except SystemExit as error:
+        print(f"{describe(error)}\nhandler {text}: loading module {module} called sys.exit({error.code!r})", file=sys.stderr, flush=True)
+        raise
     try:
         return getattr(loaded, name)
     except AttributeError:
