@@ -50,7 +50,37 @@ func (l *loader) effective(root *node) *effective {
 	if l.diags.HasErrors() {
 		return nil
 	}
+	if r.checkStageFunctions(out); l.diags.HasErrors() {
+		return nil
+	}
 	return &effective{root: out, service: out.get("service").text, stage: stage, provider: provider}
+}
+
+// checkStageFunctions reports the functions that the stage alone has and that
+// have nothing to run: a name was mistyped. out is the tree with everything merged.
+func (r *resolver) checkStageFunctions(out *node) {
+	base, over := r.root.get("functions"), r.stageOverlay().get("functions")
+	if over == nil || over.kind != mapKind || base != nil && base.kind != mapKind {
+		return
+	}
+	var known []string
+	if base != nil {
+		for _, f := range base.fields {
+			known = append(known, f.key)
+		}
+	}
+	for _, f := range over.fields {
+		fn := out.get("functions", f.key)
+		if slices.Contains(known, f.key) || fn == nil || fn.field("handler") != nil || fn.field("command") != nil || fn.field("image") != nil {
+			continue
+		}
+		d := r.diags.Errorf(f.pos, "unknown-function", "stage %q sets up function %q, which does not exist", r.stage, f.key)
+		d.Width, d.Origin = len(f.key), f.value.origin
+		d.Hint = "a function of this stage alone needs a handler"
+		if near := nearestOf(&r.diags, f.key, known); near != "" {
+			d.Hint = fmt.Sprintf("did you mean %q? ", near) + d.Hint
+		}
+	}
 }
 
 // stageName returns the stage: --stage, the manifest's, or dev.
