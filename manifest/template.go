@@ -163,6 +163,9 @@ func parseVariable(text string, start, end int) (*variable, *templateError) {
 		if near := diag.Nearest(v.source, sourceNames); near != "" {
 			hint = fmt.Sprintf("did you mean %q? ", near) + hint
 		}
+		if ours := ourVariable(text[from:to]); ours != "" {
+			hint = "write " + ours + ", or $" + clip(shown, 40) + " for the text itself"
+		}
 		return fail("unknown-variable", hint, "there is no variable %s", clip(shown, 60))
 	}
 	for _, s := range v.path {
@@ -187,6 +190,40 @@ func parseVariable(text string, start, end int) (*variable, *templateError) {
 		return fail("unknown-variable", orList(v.path[0], []string{"sha", "branch"}), "there is no variable %s", clip(shown, 60))
 	}
 	return v, nil
+}
+
+// otherVariable is a variable as the Serverless Framework writes it, with its
+// default.
+var otherVariable = regexp.MustCompile(`^(self|opt|env|sls|param):([^,]*)(?:,\s*(.*))?$`)
+
+// ourVariable returns how a variable of another tool is written here, or "".
+func ourVariable(body string) string {
+	m := otherVariable.FindStringSubmatch(body)
+	if m == nil {
+		return ""
+	}
+	path := strings.TrimSpace(m[2])
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	switch {
+	case m[1] == "env", m[1] == "param":
+		name = path
+	case path == "provider.name":
+		return "${provider}"
+	case name == "service", name == "stage", name == "region":
+		return "${" + name + "}"
+	}
+	if !segment.MatchString(name) {
+		name = "NAME"
+	}
+	source := "param"
+	if m[1] == "env" {
+		source = "env"
+	}
+	fallback := ""
+	if m[3] != "" && !strings.Contains(m[3], "${") {
+		fallback = ":-" + clip(strings.Trim(strings.TrimSpace(m[3]), `"'`), 40)
+	}
+	return "${" + source + "." + name + fallback + "}"
 }
 
 // closingParen returns the index of the ) that closes a file name starting at
