@@ -170,6 +170,7 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 		if n.kind == nullKind && s.kind == objectShape {
 			d.Hint = "set " + strings.Join(s.wanted(), " or ")
 		}
+		s.showExample(d, n)
 		return
 	}
 	if s.kind == dictShape {
@@ -196,6 +197,13 @@ func (c *shapeChecker) mapping(n *node, s *shape, t *trail) {
 	}
 	if !strange {
 		c.exactlyOne(n, s, t)
+	}
+}
+
+// showExample tells the right form of n, which has another.
+func (s *shape) showExample(d *diag.Diagnostic, n *node) {
+	if s.example != nil && n.kind != nullKind {
+		d.Hint = "write it like this: " + s.example(n)
 	}
 }
 
@@ -327,6 +335,7 @@ func (c *shapeChecker) list(n *node, s *shape, t *trail) {
 		if n.isScalar() && n.kind != nullKind {
 			d.Hint = "write it as [" + clip(n.text, 40) + "]"
 		}
+		s.showExample(d, n)
 		return
 	case len(n.list) == 0 && s.filled:
 		c.errorf(n, "empty-list", "%s must have at least one entry", t.subject())

@@ -73,15 +73,15 @@ var functionKeys = []key{
 	{name: "runtime", doc: "Language and version.", shape: choice(Runtimes...).guessing(guessRuntime)},
 	{name: "memory", doc: "Memory: MB or MiB, GB or GiB, all powers of 1024; a bare number is MB.", standard: "256MB", shape: memory()},
 	{name: "timeout", doc: "How long one call may take.", standard: "10s", shape: duration()},
-	{name: "architecture", doc: "Processor architecture; not set: the provider's choice.", shape: choice("x86_64", "arm64")},
+	{name: "architecture", doc: "Processor architecture; not set: the provider's choice.", shape: choice("x86_64", "arm64").guessing(guessArchitecture)},
 	{name: "ephemeralStorage", doc: "Size of the scratch folder, as memory is written; not set: the provider's choice.", shape: memory()},
 	{name: "concurrency", doc: "How many calls run at once.", shape: object("concurrency", "How many calls run at once.",
 		key{name: "max", doc: "At most so many calls at once over all instances; not set: no limit asked.", shape: integer(1, 100_000)},
 		key{name: "warm", doc: "Calls that can start at once, kept ready.", standard: "0", shape: integer(0, 10_000)},
-		key{name: "perInstance", doc: "Calls that share one instance; not set: the provider's choice.", shape: integer(1, 1000)})},
+		key{name: "perInstance", doc: "Calls that share one instance; not set: the provider's choice.", shape: integer(1, 1000)}).shownAs(exampleConcurrency)},
 	{name: "env", doc: "Environment variables. References such as ${queues.jobs.url} may stand in the values.", shape: dict(envPattern, scalar().withRefs())},
 	{name: "secrets", doc: "Names of secrets that are handed over as environment variables; set values with `anyfaas secrets set`.", shape: list(text(envPattern))},
-	{name: "uses", doc: "Resources the function may use, with no more rights than listed; each also gives connection variables.", shape: list(useShape)},
+	{name: "uses", doc: "Resources the function may use, with no more rights than listed; each also gives connection variables.", shape: list(useShape).shownAs(exampleUses)},
 	{name: "retries", doc: "Retries of triggers that nobody waits for.", shape: object("retries", "Retries of triggers that nobody waits for.",
 		key{name: "attempts", doc: "Further attempts after the first.", standard: "2", shape: integer(0, 100)},
 		key{name: "maxAge", doc: "Events older than this are not tried again; not set: the provider's choice.", shape: duration()})},
@@ -115,7 +115,7 @@ var ownKeys = append([]key{
 	{name: "description", doc: "What it does, for people.", shape: text(nil)},
 	{name: "command", doc: "Runtime custom: the program to run and its arguments.", shape: list(text(nil))},
 	{name: "image", doc: "Runtime custom: a container image.", shape: text(nil)},
-	{name: "triggers", doc: "What starts the function.", shape: list(triggerShape)},
+	{name: "triggers", doc: "What starts the function.", shape: list(triggerShape).shownAs(exampleTriggers)},
 }, functionKeys...)
 
 var functionShape = object("function", "One function.",
@@ -131,7 +131,7 @@ var useShape = object("use", "A right to one resource.",
 	key{name: "table", doc: "Table; access: read, write, delete.", shape: text(namePattern)},
 	key{name: "stream", doc: "Stream; access: read, write.", shape: text(namePattern)},
 	key{name: "access", required: true, doc: "Rights, one or a list.", shape: list(choice("read", "write", "send", "receive", "publish", "delete")).orSingle().nonEmpty()},
-).exactlyOne("queue", "topic", "bucket", "table", "stream")
+).exactlyOne("queue", "topic", "bucket", "table", "stream").shownAs(exampleUse)
 
 var triggerShape = object("trigger", "What starts a function: exactly one of its keys.",
 	key{name: "http", doc: "An HTTP route; `GET /path` for short.", shape: object("httpTrigger", "An HTTP route.",
@@ -145,7 +145,7 @@ var triggerShape = object("trigger", "What starts a function: exactly one of its
 		key{name: "every", doc: "A fixed pace.", shape: duration()},
 		key{name: "timezone", doc: "IANA name such as Europe/Paris; for cron.", standard: "UTC", shape: text(nil)},
 		key{name: "input", doc: "Any value, handed over as data.input.", shape: anything()},
-	).exactlyOne("cron", "every")},
+	).exactlyOne("cron", "every").shownAs(exampleSchedule)},
 	key{name: "queue", doc: "Messages of a queue; its name for short.", shape: object("queueTrigger", "Messages of a queue.",
 		key{name: "name", required: true, doc: "Queue.", shape: text(namePattern)},
 		key{name: "batch", doc: "At most so many messages a call.", standard: "10", shape: integer(1, 10_000)},
@@ -174,7 +174,7 @@ var triggerShape = object("trigger", "What starts a function: exactly one of its
 	key{name: "event", doc: "Events of the custom event bus.", shape: object("eventTrigger", "Events of the custom event bus.",
 		key{name: "source", doc: "Source; not set: any.", shape: text(nil)},
 		key{name: "type", doc: "Type; not set: any.", shape: text(nil)}).asSetting()},
-).exactlyOne("http", "schedule", "queue", "topic", "storage", "stream", "table", "event")
+).exactlyOne("http", "schedule", "queue", "topic", "storage", "stream", "table", "event").shownAs(exampleTrigger)
 
 var httpShape = object("http", "The service's HTTP front.",
 	key{name: "cors", doc: "Rules for browsers of other origins, on routes with cors: true.", shape: object("cors", "Rules for browsers of other origins.",

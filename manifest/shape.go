@@ -44,7 +44,10 @@ type shape struct {
 	literal bool     // text: variables cannot stand here
 	// What a text that does not match was probably meant to be, or "".
 	guess func(string) string
-	refs  bool // scalar: references known at deploy time may stand here
+	// object, list: one line of YAML in the right form for a value, not nothing,
+	// of another form; made of that value where it can be.
+	example func(n *node) string
+	refs    bool // scalar: references known at deploy time may stand here
 
 	min, max int64 // integer
 }
@@ -136,6 +139,9 @@ func (s *shape) withRefs() *shape { s.refs = true; return s }
 func (s *shape) asSetting() *shape { s.own = true; return s }
 
 func (s *shape) guessing(guess func(string) string) *shape { s.guess = guess; return s }
+
+// shownAs gives an object or a list the example for values of another form.
+func (s *shape) shownAs(example func(n *node) string) *shape { s.example = example; return s }
 
 func (s *shape) exactlyOne(keys ...string) *shape { s.one = keys; return s }
 

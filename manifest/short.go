@@ -54,13 +54,34 @@ func guessRoute(s string) string {
 	return ""
 }
 
-// guessRuntime makes node22 of nodejs22.x.
+// languageRuntimes are suggested for a language without a version.
+var languageRuntimes = map[string]string{
+	"node": "node22", "nodejs": "node22", "javascript": "node22", "typescript": "node22",
+	"python": "python3.12", "python3": "python3.12", "py": "python3.12",
+	"java": "java21", "dotnet": "dotnet8", "ruby": "ruby3.4", "golang": "go",
+}
+
+// guessRuntime makes node22 of nodejs22.x and of node.
 func guessRuntime(s string) string {
 	s = strings.ToLower(strings.TrimSuffix(s, ".x"))
+	if r := languageRuntimes[s]; r != "" {
+		return r
+	}
 	for _, r := range [][2]string{{"nodejs", "node"}, {"golang", "go"}, {"provided.al2023", "custom"}, {"go1", "go"}, {"py3", "python3"}} {
 		if rest, ok := strings.CutPrefix(s, r[0]); ok {
 			s = r[1] + rest
 		}
 	}
 	return diag.Nearest(s, Runtimes)
+}
+
+// guessArchitecture knows the other names of the two.
+func guessArchitecture(s string) string {
+	switch strings.ToLower(s) {
+	case "amd64", "x64", "x86-64", "x86", "intel", "amd":
+		return "x86_64"
+	case "aarch64", "arm", "armv8", "graviton":
+		return "arm64"
+	}
+	return ""
 }
