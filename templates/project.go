@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,7 +14,13 @@ import (
 // A project is one template in one language with everything chosen.
 type project struct {
 	template, runtime, service, provider string
+
+	version string // the runtime as manifests name it, such as node24; "" is the template's own
 }
+
+// Language returns the language of a runtime as manifests name it: node of node22.
+// Whether there is such a version is not checked.
+func Language(runtime string) string { return strings.TrimRight(runtime, "0123456789.") }
 
 // choose fills in what o leaves open and refuses what does not exist.
 func choose(dir string, o Options) (project, error) {
@@ -23,6 +30,9 @@ func choose(dir string, o Options) (project, error) {
 	}
 	if p.runtime == "" {
 		p.runtime = "node"
+	}
+	if language := Language(p.runtime); language != p.runtime {
+		p.runtime, p.version = language, p.runtime
 	}
 	if p.provider == "" {
 		p.provider = "local"
@@ -40,7 +50,7 @@ func choose(dir string, o Options) (project, error) {
 		return p, fmt.Errorf("no template %q; there are %s", p.template, strings.Join(names, ", "))
 	}
 	if t := List()[i]; !slices.Contains(t.Runtimes, p.runtime) {
-		return p, fmt.Errorf("template %q has no runtime %q; it has %s", p.template, p.runtime, strings.Join(t.Runtimes, ", "))
+		return p, fmt.Errorf("template %q has no runtime %q; it has %s", p.template, cmp.Or(p.version, p.runtime), strings.Join(t.Runtimes, ", "))
 	}
 	if !legalService.MatchString(p.service) {
 		return p, fmt.Errorf("service name %q must be 2 to 40 of a-z, 0-9 and -, and start with a letter", p.service)
@@ -109,11 +119,16 @@ func (p project) render() (map[string][]byte, error) {
 	return files, err
 }
 
+var runtimeLine = regexp.MustCompile(`(?m)^( +runtime: ).+$`)
+
 // personal puts the user's choices in the place of the template's own.
 func (p project) personal(name string, content []byte) []byte {
 	replace := func(pairs ...string) []byte { return []byte(strings.NewReplacer(pairs...).Replace(string(content))) }
 	switch name {
 	case "serverless.yaml":
+		if p.version != "" {
+			content = runtimeLine.ReplaceAll(content, []byte("${1}"+p.version))
+		}
 		return replace(
 			"\nservice: "+p.template+"\n", "\nservice: "+p.service+"\n",
 			"provider: local\n", "provider: "+p.provider+"\n"+settings[p.provider])

@@ -52,7 +52,7 @@ func List() []Template {
 // language.
 type Options struct {
 	Template string // "" means "http-api"
-	Runtime  string // "" means "node"
+	Runtime  string // a language, or as manifests name one, such as "node24"; "" means "node"
 	Service  string // "" means derived from the folder's name
 	Provider string // "" means "local"
 }

@@ -98,6 +98,20 @@ func TestWriteNeverReplacesAFile(t *testing.T) {
 	}
 }
 
+func TestWriteTakesAVersionOfALanguage(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Write(dir, Options{Template: "worker", Runtime: "python3.13"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "serverless.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(got), "    runtime: python3.13\n"); n != 3 || strings.Count(string(got), "runtime:") != n {
+		t.Errorf("want python3.13 three times and no other:\n%s", got)
+	}
+}
+
 func TestWriteRefusesWhatDoesNotExist(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -106,6 +120,7 @@ func TestWriteRefusesWhatDoesNotExist(t *testing.T) {
 	}{
 		{"template", Options{Template: "htpp"}, `no template "htpp"; there are http-api, worker`},
 		{"runtime", Options{Runtime: "perl"}, `template "http-api" has no runtime "perl"; it has go, node, python`},
+		{"a version of a language without a template", Options{Runtime: "ruby3.4"}, `template "http-api" has no runtime "ruby3.4"; it has go, node, python`},
 		{"provider", Options{Provider: "moon"}, `no provider "moon"`},
 		{"service", Options{Service: "My Shop"}, `service name "My Shop" must be 2 to 40 of a-z, 0-9 and -, and start with a letter`},
 	} {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/anyfaas/anyfaas/manifest"
 	"github.com/anyfaas/anyfaas/templates"
 )
 
@@ -31,7 +32,7 @@ func newInit() *command {
 		exits: []int{exitOK, exitFailed, exitUsage, exitInterrupted},
 		flags: []flag{
 			{name: "template", short: "t", value: "NAME", usage: "what to start from; see anyfaas templates", choices: templateNames()},
-			{name: "runtime", short: "r", value: "NAME", usage: "the language", choices: templateRuntimes()},
+			{name: "runtime", short: "r", value: "NAME", usage: "the language, such as node, or a version of it, such as node24", choices: templateRuntimes()},
 			{name: "service", value: "NAME", usage: "name of the service, instead of the folder's"},
 		},
 		run: func(ctx context.Context, c call) error {
@@ -121,11 +122,20 @@ func templateNames() []string {
 	return names
 }
 
+// templateRuntimes are the languages of the templates, then the versions of them
+// that a manifest can name.
 func templateRuntimes() []string {
 	var all []string
 	for _, t := range templates.List() {
 		all = append(all, t.Runtimes...)
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	all = slices.Compact(all)
+	languages := all
+	for _, r := range manifest.Runtimes {
+		if slices.Contains(languages, templates.Language(r)) && !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
