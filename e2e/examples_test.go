@@ -70,7 +70,7 @@ func TestExampleOrders(t *testing.T) {
 			}
 			return ""
 		})
-		if n := strings.Count(w.must(0, "logs", "fulfil").stdout, `no article \"unicorn\" in the catalogue`); n != 3 {
+		if n := strings.Count(w.must(0, "logs", "fulfil").stdout, `no article "unicorn" in the catalogue`); n != 3 {
 			t.Errorf("want 3 attempts in the log, got %d", n)
 		}
 	})
