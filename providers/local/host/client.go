@@ -77,8 +77,17 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 // stays, and comes back with the next start. No host is no error.
 func (c *Client) Stop(ctx context.Context) error {
 	st, err := c.Status(ctx)
-	if errors.Is(err, ErrNotRunning) {
-		return nil
+	for errors.Is(err, ErrNotRunning) {
+		if !supervised(c.layout) {
+			return nil
+		}
+		// It died a moment ago and comes back, or its end is not complete.
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the local host, which is started again: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+		st, err = c.Status(ctx)
 	}
 	if err != nil && !isStopping(err) {
 		return err

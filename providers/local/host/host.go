@@ -129,7 +129,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Log == nil {
 		o.Log = os.Stderr
 	}
-	if supervised, err := supervise(ctx); supervised {
+	if supervisor, err := supervise(ctx, layoutOf(o.Home)); supervisor {
 		return err
 	}
 	if o.ready == nil {
@@ -329,6 +329,10 @@ func (h *host) live(ctx context.Context) {
 		case <-retry.C:
 			if _, err := os.Lstat(h.layout.socket); errors.Is(err, os.ErrNotExist) {
 				h.log.Error("the admin socket was removed: nobody could stop this host any more", "socket", h.layout.socket)
+				return
+			}
+			if !h.store.inPlace() {
+				h.log.Error("the folder of this host was removed: what it holds is lost", "home", h.layout.home)
 				return
 			}
 			h.retryBroken(ctx)

@@ -145,6 +145,40 @@ func TestAHostThatIsKilledComesBackByItself(t *testing.T) {
 	})
 }
 
+// A host that was just killed is about to be started again: stopping must not
+// take it for one that does not run.
+func TestStopOfAHostThatIsAboutToComeBackEndsIt(t *testing.T) {
+	h := startHost(t)
+	h.deployed()
+	st := h.status()
+	if err := killProcess(st.PID); err != nil {
+		t.Fatal(err)
+	}
+	c := NewClient(h.home)
+	defer c.Close()
+	if err := c.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if alive(st.Supervisor) {
+		t.Error("the supervisor is still there, and would start the host again")
+	}
+}
+
+func TestAHostWhoseFolderIsReplacedEnds(t *testing.T) {
+	h := startHost(t)
+	h.deployed()
+	st := h.status()
+	if err := os.Rename(h.layout.database, h.layout.database+".old"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if alive(st.PID) || alive(st.Supervisor) {
+			return "the host serves what nobody can find any more"
+		}
+		return ""
+	})
+}
+
 func TestTheNextCommandStartsAHostWhoseSupervisorIsGoneToo(t *testing.T) {
 	h := startHost(t)
 	queue := h.deployed()

@@ -45,6 +45,7 @@ type layout struct {
 	temp      string // one folder for each running worker
 	database  string
 	hostLock  string // held by the running host
+	guardLock string // held by the supervisor of a host
 	startLock string // held by Ensure while it starts one
 	output    string // of the host process
 }
@@ -64,6 +65,7 @@ func layoutOf(home string) layout {
 		temp:      filepath.Join(root, "tmp"),
 		database:  filepath.Join(root, "desired.db"),
 		hostLock:  filepath.Join(root, "host.lock"),
+		guardLock: filepath.Join(root, "supervisor.lock"),
 		startLock: filepath.Join(root, "start.lock"),
 		output:    filepath.Join(root, "host.log"),
 	}

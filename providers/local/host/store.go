@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ import (
 // A store keeps the desired resources of all stacks over restarts. What put or
 // remove has returned for is on disk; reads come from memory.
 type store struct {
-	db *bbolt.DB
+	db   *bbolt.DB
+	file os.FileInfo // of the database
 
 	mu     sync.RWMutex
 	stacks map[string]map[resourceKey]record
@@ -73,10 +75,20 @@ func openStore(path string) (*store, error) {
 		db.Close()
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
+	if s.file, err = os.Stat(path); err != nil {
+		db.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
 func (s *store) close() error { return s.db.Close() }
+
+// inPlace reports whether the database is still where it was opened.
+func (s *store) inPlace() bool {
+	now, err := os.Stat(s.db.Path())
+	return err == nil && os.SameFile(s.file, now)
+}
 
 func (s *store) remember(stack string, key resourceKey, rec record) {
 	if s.stacks[stack] == nil {

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // roleEnv tells a process that Ensure started, or its child, what it is. Without
@@ -30,10 +32,18 @@ const (
 // this process, and starts it again when it dies. It reports whether that was
 // the role. A host that never became ready is not started again: what hinders
 // it would hinder it again, and Ensure shows what it said.
-func supervise(ctx context.Context) (bool, error) {
+func supervise(ctx context.Context, l layout) (bool, error) {
 	if os.Getenv(roleEnv) != roleSupervisor {
 		return false, nil
 	}
+	// Held as long as a host may come back, which Stop has to know. It is a
+	// shared lock: two commands may start supervisors at once, of which one ends
+	// when its child finds the other's host.
+	lock := flock.New(l.guardLock, flock.SetPermissions(0o600))
+	if _, err := lock.TryRLockContext(ctx, 5*time.Millisecond); err != nil {
+		return true, fmt.Errorf("lock %s: %w", l.guardLock, err)
+	}
+	defer lock.Unlock()
 	program, err := os.Executable()
 	if err != nil {
 		return true, err
@@ -81,6 +91,17 @@ func runChild(ctx context.Context, program string) (ready bool, err error) {
 		err = nil
 	}
 	return n == 1, err
+}
+
+// supervised reports whether a process stands by to start the host of l again.
+func supervised(l layout) bool {
+	if _, err := os.Stat(l.guardLock); err != nil {
+		return false
+	}
+	lock := flock.New(l.guardLock, flock.SetFlag(os.O_RDWR))
+	defer lock.Close()
+	free, err := lock.TryLock()
+	return err == nil && !free
 }
 
 // readyFile is the descriptor that a supervisor gives its child.
