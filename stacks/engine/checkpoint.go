@@ -17,7 +17,6 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/resource/stack/snapshot"
 	"github.com/pulumi/pulumi/pkg/v3/secrets"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/encoding"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 
 	"github.com/anyfaas/anyfaas/stacks"
@@ -35,16 +34,16 @@ type checkpoint struct {
 func (c checkpoint) exists() bool { return c.digest != "" }
 
 // readCheckpoint returns the checkpoint of the stack; a stack that does not
-// exist has the zero one. Checkpoints that Pulumi compressed are understood.
+// exist has the zero one. Checkpoints that Pulumi compressed are understood. One
+// that is damaged has only its digest, and the error is a *damagedError.
 func readCheckpoint(ctx context.Context, s store, id stacks.ID) (checkpoint, error) {
 	key, data, err := findCheckpoint(ctx, s, id)
 	if err != nil || data == nil {
 		return checkpoint{}, err
 	}
-	m := encoding.Compress(encoding.JSON, encoding.DetectCompression(data))
-	c, version, features, err := stack.UnmarshalVersionedCheckpointToLatestCheckpoint(m, data)
+	c, version, features, err := decodeCheckpoint(data)
 	if err != nil {
-		return checkpoint{}, fmt.Errorf("the state file %s cannot be read: %w", key, err)
+		return checkpoint{digest: digest(data)}, damaged(ctx, s, id, key, err)
 	}
 	return checkpoint{deployment: c.Latest, version: version, features: features, digest: digest(data)}, nil
 }

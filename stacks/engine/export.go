@@ -60,9 +60,10 @@ func (e *Engine) Import(ctx context.Context, id stacks.ID, deployment json.RawMe
 	}
 	defer func() { err = errors.Join(err, l.release(ctx)) }()
 	// The journal of an interrupted run belongs to the state that goes; with it
-	// folded in, the backup is complete.
+	// folded in, the backup is complete. A damaged state is what an import is
+	// the way out of: it is kept as it is, and so is its journal.
 	cp, err := readCheckpoint(ctx, r.store, id)
-	if err != nil {
+	if _, isDamaged := errors.AsType[*damagedError](err); err != nil && !isDamaged {
 		return err
 	}
 	rec, err := readJournal(ctx, r.store, id)
