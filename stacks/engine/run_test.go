@@ -106,14 +106,16 @@ func TestInterruptedRunFinishesWhatRuns(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	stopping := make(chan struct{})
 	w.cloud.before = func(ctx context.Context, _ string, r providers.Resource) error {
-		interrupt()
 		<-stopping // the run has taken notice while this step is under way
 		return ctx.Err()
 	}
 	var running []int
 	r, err := w.Up(ctx, testID, w.program(things...), stacks.Options{}, event.Func(func(e event.Event) {
-		if s, ok := e.(event.Stopping); ok {
-			running = append(running, s.Running)
+		switch e := e.(type) {
+		case event.StepStarted:
+			interrupt()
+		case event.Stopping:
+			running = append(running, e.Running)
 			close(stopping)
 		}
 	}))
