@@ -215,9 +215,7 @@ async def task():
 					t.Errorf("%s: %s; want %s", path, body, want)
 				}
 			}
-			if log := w.out.String(); !strings.Contains(log, "SystemExit: 3") {
-				t.Errorf("the log does not say why:\n%s", log)
-			}
+			w.logs("SystemExit: 3")
 		})
 	}
 }
